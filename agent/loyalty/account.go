@@ -1,0 +1,270 @@
+package loyalty
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Lot is points accrued together. A lot counts towards the total until it expires, and is available from ActiveFrom
+// until then.
+type Lot struct {
+	Amount     Points  // never negative
+	ActiveFrom Instant // spendable from this moment on
+	Expires    Instant // gone at this moment; zero: never
+}
+
+// Active tells whether the lot may be redeemed at the moment.
+func (l Lot) Active(at Instant) bool { return l.ActiveFrom <= at && l.Live(at) }
+
+// Live tells whether the lot has not expired at the moment.
+func (l Lot) Live(at Instant) bool { return l.Expires == 0 || at < l.Expires }
+
+// before orders lots as they are redeemed: first to expire first, never-expiring last, older activation first.
+func (l Lot) before(m Lot) int {
+	switch {
+	case l.Expires != m.Expires && l.Expires == 0:
+		return 1
+	case l.Expires != m.Expires && m.Expires == 0:
+		return -1
+	case l.Expires != m.Expires:
+		return cmp(l.Expires, m.Expires)
+	default:
+		return cmp(l.ActiveFrom, m.ActiveFrom)
+	}
+}
+
+func cmp[T int64 | Instant](a, b T) int {
+	if a < b {
+		return -1
+	}
+	if a > b {
+		return 1
+	}
+	return 0
+}
+
+// State says what an account or a card may do.
+type State uint8
+
+// The states.
+const (
+	Active      State = iota // accrue and redeem
+	AccruesOnly              // accrue, not redeem
+	Blocked                  // neither, may be unblocked
+	Closed                   // neither, for good
+)
+
+var stateNames = []string{"active", "accrue_only", "blocked", "closed"}
+
+// String is the state's name in files, API and pages.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// ParseState reads a state's name.
+func ParseState(s string) (State, error) {
+	if i := slices.Index(stateNames, s); i >= 0 {
+		return State(i), nil
+	}
+	return 0, fmt.Errorf("%w: state %.32q, want one of %v", BadRequest, s, stateNames)
+}
+
+// MarshalText is the state's name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the state's name.
+func (s *State) UnmarshalText(b []byte) (err error) {
+	*s, err = ParseState(string(b))
+	return err
+}
+
+// refuse turns a state into the refusal for accruing or redeeming, or nil.
+func (s State) refuse(redeem bool) error {
+	switch {
+	case s == Blocked:
+		return CardBlocked
+	case s == Closed:
+		return CardClosed
+	case s == AccruesOnly && redeem:
+		return AccrueOnly
+	}
+	return nil
+}
+
+// Card maps a number to an account.
+type Card struct {
+	Number     CardNumber
+	Account    AccountID
+	State      State
+	Kind       CardKind
+	MayRedeem  bool   // the owner's switch; always true for a main card unless switched off
+	HQVersion  uint64 // HQ's version of this record: the newest wins
+	Registered Instant
+}
+
+// CardKind tells what a card is on its account.
+type CardKind uint8
+
+// The kinds.
+const (
+	MainCard CardKind = iota
+	AdditionalCard
+	VirtualCard
+	StaffKind
+)
+
+var kindNames = []string{"main", "additional", "virtual", "staff"}
+
+// String is the kind's name in files, API and pages.
+func (k CardKind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// ParseCardKind reads a kind's name.
+func ParseCardKind(s string) (CardKind, error) {
+	if i := slices.Index(kindNames, s); i >= 0 {
+		return CardKind(i), nil
+	}
+	return 0, fmt.Errorf("%w: card kind %.32q, want one of %v", BadRequest, s, kindNames)
+}
+
+// refuse says why the card may not accrue or redeem, or nil.
+func (c Card) refuse(redeem bool) error {
+	if c.Kind == StaffKind {
+		return StaffCard
+	}
+	if err := c.State.refuse(redeem); err != nil {
+		return err
+	}
+	if redeem && !c.MayRedeem {
+		return RedeemOff
+	}
+	return nil
+}
+
+// Account is where points live. Its lots are sorted as they are redeemed, with no two of the same activation and
+// expiry, and none of zero or less.
+type Account struct {
+	ID    AccountID
+	State State
+	Lots  []Lot
+}
+
+// Total is all live points, active or not.
+func (a *Account) Total(at Instant) Points {
+	return a.sum(func(l Lot) bool { return l.Live(at) })
+}
+
+// Spendable is all points that are active, whoever holds rights to them.
+func (a *Account) Spendable(at Instant) Points {
+	return a.sum(func(l Lot) bool { return l.Active(at) })
+}
+
+func (a *Account) sum(counts func(Lot) bool) (sum Points) {
+	for _, l := range a.Lots {
+		if counts(l) {
+			sum += l.Amount
+		}
+	}
+	return sum
+}
+
+// Accrue adds a lot, joining it with one of the same activation and expiry. It returns [ErrAmount] for an amount that
+// is negative or would carry the account over [MaxAmount]; nothing is changed then. A zero lot changes nothing.
+func (a *Account) Accrue(l Lot) error {
+	if l.Amount == 0 {
+		return nil
+	}
+	if l.Amount < 0 || l.Amount > MaxAmount || a.sum(func(Lot) bool { return true }) > MaxAmount-l.Amount {
+		return fmt.Errorf("accrue %s: %w", l.Amount, ErrAmount)
+	}
+	i, found := slices.BinarySearchFunc(a.Lots, l, Lot.before)
+	if found {
+		a.Lots[i].Amount += l.Amount
+		return nil
+	}
+	a.Lots = slices.Insert(a.Lots, i, l)
+	return nil
+}
+
+// Redeem takes points from the lots that are active at the moment, first to expire first, and returns what it took from
+// each. It returns [NotEnough] if they do not hold so much; nothing is changed then.
+func (a *Account) Redeem(amount Points, at Instant) ([]Lot, error) {
+	if amount < 0 {
+		return nil, fmt.Errorf("redeem %s: %w", amount, ErrAmount)
+	}
+	if a.Spendable(at) < amount {
+		return nil, fmt.Errorf("redeem %s of %s: %w", amount, a.Spendable(at), NotEnough)
+	}
+	var taken []Lot
+	for i := range a.Lots {
+		if amount == 0 {
+			break
+		}
+		l := &a.Lots[i]
+		if !l.Active(at) {
+			continue
+		}
+		x := min(amount, l.Amount)
+		l.Amount -= x
+		amount -= x
+		taken = append(taken, Lot{Amount: x, ActiveFrom: l.ActiveFrom, Expires: l.Expires})
+	}
+	a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return l.Amount == 0 })
+	return taken, nil
+}
+
+// Prune forgets lots that have expired. The caller makes sure that no rights to them are out.
+func (a *Account) Prune(at Instant) {
+	a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return !l.Live(at) })
+}
+
+// Clone copies the account and its lots.
+func (a *Account) Clone() Account {
+	c := *a
+	c.Lots = slices.Clone(a.Lots)
+	return c
+}
+
+// Check returns an error if the account breaks its own rules: order, joined lots, positive amounts.
+func (a *Account) Check() error {
+	for i, l := range a.Lots {
+		if l.Amount <= 0 {
+			return fmt.Errorf("account %d: lot %d holds %s", a.ID, i, l.Amount)
+		}
+		if i > 0 && a.Lots[i-1].before(l) >= 0 {
+			return fmt.Errorf("account %d: lots %d and %d are out of order", a.ID, i-1, i)
+		}
+	}
+	return nil
+}
+
+// Posting is what one entry does to an account's lots.
+type Posting struct {
+	Epoch    Epoch
+	Seq      Seq
+	Redeemed Points  // taken from the lots active at RedeemAt
+	RedeemAt Instant // when the redemption was reserved: a lot that expires while fuel flows still pays
+	Accrued  []Lot
+}
+
+// Post applies a posting. If the lots do not hold what was redeemed it returns [NotEnough] and changes nothing.
+func (a *Account) Post(p Posting) error {
+	next := a.Clone()
+	if _, err := next.Redeem(p.Redeemed, p.RedeemAt); err != nil {
+		return err
+	}
+	for _, l := range p.Accrued {
+		if err := next.Accrue(l); err != nil {
+			return err
+		}
+	}
+	*a = next
+	return nil
+}

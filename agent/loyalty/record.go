@@ -1,0 +1,102 @@
+package loyalty
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrOverspent means that an entry redeems more than the account's lots hold. With rights issued by [Record.TopUp] alone
+// it cannot happen; HQ sets such an entry aside and raises an alarm.
+var ErrOverspent = errors.New("redeemed more than the account holds")
+
+// CellKey names a cell of an account at HQ.
+type CellKey struct {
+	Station StationID
+	Epoch   Epoch
+}
+
+// Record is HQ's books of one account. Whoever changes it holds the account's lock and commits before telling anyone.
+type Record struct {
+	Account Account
+	Version uint64 // grows with every change
+	Cells   map[CellKey]Rights
+}
+
+// Outstanding is what all stations together may still spend as far as HQ can know. It never exceeds the spendable lots
+// at the moment rights are issued.
+func (r *Record) Outstanding() (sum Points) {
+	for _, c := range r.Cells {
+		sum += c.Outstanding()
+	}
+	return sum
+}
+
+// Post applies an entry of a station's journal. It returns [ErrOverspent] and changes nothing if the lots do not hold
+// what the entry redeems. over is how much the entry used beyond what these books have issued: more than zero only if
+// the books were restored from an older backup, or the station lies.
+func (r *Record) Post(key CellKey, seq Seq, e *Entry) (over Points, err error) {
+	if st, ok := statement(e.Body); ok {
+		c := r.Cells[key]
+		c.Report(st)
+		if p, ok := PostingOf(key.Epoch, seq, e); ok {
+			if err := r.Account.Post(p); err != nil {
+				if errors.Is(err, NotEnough) {
+					err = fmt.Errorf("%w: %w", ErrOverspent, err)
+				}
+				return 0, err
+			}
+			c.Posted += p.Redeemed
+		}
+		if over = -min(0, c.Outstanding()); over > 0 {
+			c.Issued += over
+		}
+		r.put(key, c)
+	}
+	r.Version++
+	return over, nil
+}
+
+// TopUp takes in a station's statement, raises its rights by what it wants and what the account still has to give, and
+// returns the I to grant. Asking again gives the same: the want is a target. An account that may not redeem gets nothing
+// more.
+func (r *Record) TopUp(key CellKey, st Statement, want Points, at Instant) Points {
+	c := r.Cells[key]
+	c.Report(st)
+	r.put(key, c)
+	room := r.Account.Spendable(at) - r.Outstanding()
+	if want > 0 && want <= MaxAmount && room > 0 && r.Account.State.refuse(true) == nil {
+		c.Raise(st, want, room)
+		r.put(key, c)
+	}
+	r.Version++
+	return c.Issued
+}
+
+func (r *Record) put(key CellKey, c Rights) {
+	if r.Cells == nil {
+		r.Cells = make(map[CellKey]Rights)
+	}
+	if c != (Rights{}) {
+		r.Cells[key] = c
+	}
+}
+
+// Snapshot is what to tell a station of the account: applied is the last entry of that station's journal that the lots
+// count.
+func (r *Record) Snapshot(key CellKey, applied Seq, asOf Instant) Snapshot {
+	return Snapshot{
+		Account: r.Account.Clone(), Version: r.Version, AsOf: asOf,
+		Elsewhere: r.Outstanding() - r.Cells[key].Outstanding(),
+		Epoch:     key.Epoch, Applied: applied,
+	}
+}
+
+// Check returns an error if the books break their own rules.
+func (r *Record) Check() error {
+	for k, c := range r.Cells {
+		if c.Outstanding() < 0 || c.Used < c.Voided {
+			return fmt.Errorf("account %d, station %d: rights %+v are not possible", r.Account.ID, k.Station, c)
+		}
+	}
+	return r.Account.Check()
+}

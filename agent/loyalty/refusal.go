@@ -1,0 +1,86 @@
+package loyalty
+
+import "errors"
+
+// Refusal is a stable code for why something was refused. It is an error, compared with errors.Is; the same code stands
+// in the API, in the log and in the journal. The cashier's words for it come from [Words]. A refusal changes nothing
+// and does not use up the id of what was asked.
+type Refusal string
+
+// The refusals. A code never changes its meaning once published.
+const (
+	BadRequest    Refusal = "bad_request"     // the request is not well-formed
+	UnknownCard   Refusal = "unknown_card"    // the station does not know the card, and the programme says refuse
+	CardBlocked   Refusal = "card_blocked"    // card or account is blocked
+	CardClosed    Refusal = "card_closed"     // card or account is closed for good
+	StaffCard     Refusal = "staff_card"      // staff cards are not accepted at the counter
+	AccrueOnly    Refusal = "accrue_only"     // card or account may only accrue
+	RedeemOff     Refusal = "redeem_off"      // the owner has not allowed this card to redeem
+	NotEnough     Refusal = "not_enough"      // fewer points are available than asked for
+	OverLimit     Refusal = "over_limit"      // more than the programme lets this receipt redeem
+	NoRights      Refusal = "no_rights"       // HQ cannot be reached and the station holds no rights for so much
+	RedeemFrozen  Refusal = "redeem_frozen"   // the station's ledger accrues only until HQ has reconciled it
+	Conflict      Refusal = "conflict"        // the same id was used with other content
+	UnknownSale   Refusal = "unknown_sale"    // no sale of this id
+	SaleNotOpen   Refusal = "sale_not_open"   // the sale is closed or void already
+	RedeemMore    Refusal = "redeem_more"     // close asks for more than was opened
+	StorageFull   Refusal = "storage_full"    // the disk is full: no redeeming, later no accruing
+	StorageFailed Refusal = "storage_failed"  // the disk failed: the outcome is unknown until the agent has restarted
+	NoProgramme   Refusal = "no_programme"    // the station has no programme in force
+	Offline       Refusal = "hq_out_of_reach" // HQ did not answer in time
+)
+
+// Error is the code.
+func (r Refusal) Error() string { return string(r) }
+
+// RefusalOf finds the refusal in an error's chain.
+func RefusalOf(err error) (Refusal, bool) {
+	var r Refusal
+	ok := errors.As(err, &r)
+	return r, ok
+}
+
+// Text is a sentence for people in the two languages of the screens.
+type Text struct {
+	RU string `json:"ru"`
+	EN string `json:"en"`
+}
+
+// Words are what the cashier reads for a refusal. Every published code has both languages.
+func Words(r Refusal) Text {
+	if t, ok := words[r]; ok {
+		return t
+	}
+	return Text{RU: "Операция не выполнена", EN: "The operation was not carried out"}
+}
+
+// Refusals lists every published code, for documents and tests.
+func Refusals() []Refusal {
+	all := make([]Refusal, 0, len(words))
+	for r := range words {
+		all = append(all, r)
+	}
+	return all
+}
+
+var words = map[Refusal]Text{
+	BadRequest:    {"Касса прислала неверный запрос. Повторите или позовите техника", "The register sent a malformed request. Try again or call the technician"},
+	UnknownCard:   {"Карта не найдена", "The card is not known"},
+	CardBlocked:   {"Карта заблокирована", "The card is blocked"},
+	CardClosed:    {"Карта закрыта", "The card is closed"},
+	StaffCard:     {"Карты сотрудников не принимаются", "Staff cards are not accepted"},
+	AccrueOnly:    {"По этой карте можно только начислять", "This card can only accrue"},
+	RedeemOff:     {"Владелец не разрешил списание по этой карте", "The owner has not allowed redeeming with this card"},
+	NotEnough:     {"Недостаточно баллов", "Not enough points"},
+	OverLimit:     {"Столько списать по этому чеку нельзя", "This receipt cannot take that many points"},
+	NoRights:      {"Нет связи с центром: столько списать сейчас нельзя. Начисление работает", "No connection to headquarters: that much cannot be redeemed now. Accruing works"},
+	RedeemFrozen:  {"Списание временно остановлено на этой АЗС. Начисление работает", "Redeeming is suspended at this station. Accruing works"},
+	Conflict:      {"Чек с этим номером уже проведён с другими данными", "A sale with this id was recorded with other content"},
+	UnknownSale:   {"Чек не найден", "The sale was not found"},
+	SaleNotOpen:   {"Чек уже закрыт или отменён", "The sale is closed or void already"},
+	RedeemMore:    {"Списать больше, чем было зарезервировано, нельзя", "More than was reserved cannot be redeemed"},
+	StorageFull:   {"Диск переполнен. Позовите техника", "The disk is full. Call the technician"},
+	StorageFailed: {"Ошибка диска. Повторите чек через несколько секунд", "Disk error. Repeat the sale in a few seconds"},
+	NoProgramme:   {"Программа ещё не получена из центра", "No programme has come from headquarters yet"},
+	Offline:       {"Нет связи с центром", "Headquarters cannot be reached"},
+}

@@ -1,0 +1,335 @@
+package loyalty
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// SaleState is how far a sale has come.
+type SaleState uint8
+
+// The states of a sale.
+const (
+	SaleOpen      SaleState = 1
+	SaleDone      SaleState = 2 // closed
+	SaleCancelled SaleState = 3
+)
+
+var saleStates = []string{"", "open", "closed", "void"}
+
+// String is the state's name in the API.
+func (s SaleState) String() string { return name(saleStates, int(s)) }
+
+// Sale is what the station keeps of a sale: enough to answer again, the same, whatever is asked twice.
+type Sale struct {
+	ID       SaleID
+	State    SaleState
+	OpOpen   OpID // zero for a sale of one step
+	OpEnd    OpID // of the close or void
+	SeqEnd   Seq
+	Account  AccountID
+	Card     CardNumber
+	OpenedAt Instant
+	EndedAt  Instant
+	Reserved Points
+	Open     *OpenRequest  // what opened it
+	Close    *CloseRequest // what closed it
+	Void     *VoidRequest  // what voided it
+	Quote    Quote         // as answered: of the open while open, of the close afterwards
+	Total    Points        // the balances as answered
+	Avail    Points
+	Cashier  string
+	Shift    uint32
+}
+
+// Who says at whose hands an operation is done.
+type Who struct {
+	Cashier string
+	Shift   uint32
+}
+
+// OpenRequest asks to open a sale and reserve points for it. The same id with the same content is the same request.
+type OpenRequest struct {
+	Sale    SaleID
+	Card    CardNumber
+	Receipt Receipt
+	Redeem  Points
+	Manual  string
+	Who
+}
+
+// CloseRequest asks to close a sale with what was really sold. With Card it may name a sale that was never opened: a
+// sale of one step.
+type CloseRequest struct {
+	Sale     SaleID
+	Card     CardNumber // only for a sale of one step
+	Receipt  Receipt
+	Redeem   Points
+	Manual   string // only for a sale of one step
+	Resolved bool
+	Who
+}
+
+// VoidRequest asks to void an open sale.
+type VoidRequest struct {
+	Sale     SaleID
+	Reason   string
+	Resolved bool
+	Who
+}
+
+// MaxReason bounds reasons and cashiers' names, in bytes.
+const MaxReason = 200
+
+// Check returns [BadRequest] unless the request is well-formed.
+func (r *OpenRequest) Check() error {
+	return firstError(r.Sale.Check, r.Card.Check, r.Receipt.Check, amount(r.Redeem), text("manual", r.Manual), text("cashier", r.Cashier))
+}
+
+// Check returns [BadRequest] unless the request is well-formed.
+func (r *CloseRequest) Check() error {
+	card := r.Card.Check
+	if r.Card == "" {
+		card = func() error { return nil }
+	}
+	return firstError(r.Sale.Check, card, r.Receipt.Check, amount(r.Redeem), text("manual", r.Manual), text("cashier", r.Cashier))
+}
+
+// Check returns [BadRequest] unless the request is well-formed.
+func (r *VoidRequest) Check() error {
+	return firstError(r.Sale.Check, text("reason", r.Reason), text("cashier", r.Cashier))
+}
+
+func firstError(checks ...func() error) error {
+	for _, c := range checks {
+		if err := c(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func amount(p Points) func() error {
+	return func() error {
+		if p < 0 || p > MaxAmount {
+			return fmt.Errorf("%w: %d hundredths of a point", BadRequest, int64(p))
+		}
+		return nil
+	}
+}
+
+func text(what, s string) func() error {
+	return func() error {
+		if len(s) > MaxReason {
+			return fmt.Errorf("%w: %s of %d bytes, at most %d", BadRequest, what, len(s), MaxReason)
+		}
+		return plainText(what, s)
+	}
+}
+
+// Books are the records that one operation touches: a private copy, which the ledger writes back if the operation is
+// accepted and forgets if it is refused.
+type Books struct {
+	Programme *Programme // nil: none has come from HQ yet
+	Card      Card
+	Known     bool // the station knows the card
+	Local     Local
+	Cell      Cell
+	Reserved  Points // of the account's open sales at this station
+	Sale      *Sale  // nil: the id is new
+	Frozen    bool   // redeeming is suspended
+}
+
+// Place is where an operation will stand in the journal.
+type Place struct {
+	Epoch Epoch
+	Seq   Seq
+	Op    OpID
+	At    Instant
+}
+
+// admit says whether the card may accrue, or redeem, at all.
+func (b *Books) admit(redeem bool) error {
+	switch {
+	case b.Programme == nil:
+		return NoProgramme
+	case !b.Known && (redeem || !b.Programme.AcceptUnknown):
+		return UnknownCard
+	}
+	if err := b.Card.refuse(redeem); err != nil {
+		return err
+	}
+	if err := b.Local.Snapshot.Account.State.refuse(redeem); err != nil {
+		return err
+	}
+	if redeem && b.Frozen {
+		return RedeemFrozen
+	}
+	return nil
+}
+
+// Available is what the customer could redeem at the moment, rights aside.
+func (b *Books) Available(at Instant) Points {
+	if !b.Known || b.admit(true) != nil {
+		return 0
+	}
+	return b.Local.Available(at, b.Reserved)
+}
+
+// Quote prices a receipt without changing anything. The reasons say why not more may be redeemed.
+func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
+	if err := r.Check(); err != nil {
+		return Quote{}, err
+	}
+	if err := b.admit(false); err != nil {
+		return Quote{}, err
+	}
+	why := b.admit(true)
+	if redeem > 0 && why != nil {
+		return Quote{}, why
+	}
+	q, err := b.Programme.Price(r, redeem, b.Available(at), at)
+	if err != nil {
+		return Quote{}, err
+	}
+	if code, ok := RefusalOf(why); ok {
+		q.Reasons = []Refusal{code}
+	}
+	return q, nil
+}
+
+// Open reserves points and opens the sale. Asked again with the same content it returns the sale as it stands and no
+// body; with other content [Conflict].
+func (b *Books) Open(r *OpenRequest, at Place) (*Sale, Body, error) {
+	if s := b.Sale; s != nil {
+		if !s.Open.same(r) {
+			return nil, nil, fmt.Errorf("open sale %q: %w", r.Sale, Conflict)
+		}
+		return s, nil, nil
+	}
+	q, err := b.Quote(&r.Receipt, r.Redeem, at.At)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.Cell.Use(r.Redeem); err != nil {
+		return nil, nil, err
+	}
+	b.Reserved += r.Redeem
+	b.Sale = &Sale{
+		ID: r.Sale, State: SaleOpen, OpOpen: at.Op, Account: b.Card.Account, Card: r.Card,
+		OpenedAt: at.At, Reserved: r.Redeem, Open: r, Quote: q, Cashier: r.Cashier, Shift: r.Shift,
+	}
+	b.balances(at.At)
+	return b.Sale, SaleOpened{
+		Sale: r.Sale, Account: b.Card.Account, Card: r.Card, Receipt: r.Receipt, Reserved: r.Redeem,
+		Statement: b.Cell.Statement(), Manual: r.Manual,
+	}, nil
+}
+
+// Close books what was really sold: no more is redeemed than was reserved, and the rest is given back. Asked again with
+// the same content it returns the sale as it stands and no body. A sale of one step is opened and closed at once.
+func (b *Books) Close(r *CloseRequest, at Place) (*Sale, Body, error) {
+	s := b.Sale
+	switch {
+	case s == nil && r.Card == "":
+		return nil, nil, fmt.Errorf("close sale %q: %w", r.Sale, UnknownSale)
+	case s == nil:
+		return b.sell(r, at)
+	case s.State == SaleDone && s.Close.same(r):
+		return s, nil, nil
+	case s.State == SaleDone:
+		return nil, nil, fmt.Errorf("close sale %q: %w", r.Sale, Conflict)
+	case s.State != SaleOpen:
+		return nil, nil, fmt.Errorf("close sale %q: %w", r.Sale, SaleNotOpen)
+	case r.Card != "" && r.Card != s.Card:
+		return nil, nil, fmt.Errorf("close sale %q with another card: %w", r.Sale, Conflict)
+	case r.Redeem > s.Reserved:
+		return nil, nil, fmt.Errorf("close sale %q: redeem %s of %s reserved: %w", r.Sale, r.Redeem, s.Reserved, RedeemMore)
+	}
+	if err := r.Receipt.Check(); err != nil {
+		return nil, nil, err
+	}
+	if b.Programme == nil {
+		return nil, nil, NoProgramme
+	}
+	// The reservation is the permission: the card may have been blocked since, and the fuel is in the tank.
+	q, err := b.Programme.Price(&r.Receipt, r.Redeem, s.Reserved, at.At)
+	if err != nil {
+		return nil, nil, err
+	}
+	q.Reasons = nil
+	if err := b.Cell.Void(s.Reserved - r.Redeem); err != nil {
+		return nil, nil, err
+	}
+	b.Reserved -= s.Reserved
+	manual := ""
+	if s.Open != nil {
+		manual = s.Open.Manual
+	}
+	return b.finish(s, r, q, manual, at)
+}
+
+// sell is a sale of one step.
+func (b *Books) sell(r *CloseRequest, at Place) (*Sale, Body, error) {
+	q, err := b.Quote(&r.Receipt, r.Redeem, at.At)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.Cell.Use(r.Redeem); err != nil {
+		return nil, nil, err
+	}
+	b.Sale = &Sale{ID: r.Sale, Account: b.Card.Account, Card: r.Card, OpenedAt: at.At, Reserved: r.Redeem}
+	return b.finish(b.Sale, r, q, r.Manual, at)
+}
+
+func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Place) (*Sale, Body, error) {
+	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Close, s.Quote = SaleDone, at.Op, at.Seq, at.At, r, q
+	s.Cashier, s.Shift = r.Cashier, r.Shift
+	body := SaleClosed{
+		Sale: s.ID, Opened: s.OpOpen, OpenedAt: s.OpenedAt, Account: s.Account, Card: s.Card, Receipt: r.Receipt,
+		Redeemed: q.Redeem, Discount: q.Discount, Earned: q.Lot, Statement: b.Cell.Statement(), Manual: manual, Resolved: r.Resolved,
+	}
+	if p, ok := PostingOf(at.Epoch, at.Seq, &Entry{Body: body}); ok && b.Known {
+		b.Local.Add(p)
+	}
+	b.balances(at.At)
+	return s, body, nil
+}
+
+// Cancel voids an open sale. Asked again it returns the sale as it stands and no body.
+func (b *Books) Cancel(r *VoidRequest, at Place) (*Sale, Body, error) {
+	s := b.Sale
+	switch {
+	case s == nil:
+		return nil, nil, fmt.Errorf("void sale %q: %w", r.Sale, UnknownSale)
+	case s.State == SaleCancelled:
+		return s, nil, nil
+	case s.State != SaleOpen:
+		return nil, nil, fmt.Errorf("void sale %q: %w", r.Sale, SaleNotOpen)
+	}
+	if err := b.Cell.Void(s.Reserved); err != nil {
+		return nil, nil, err
+	}
+	b.Reserved -= s.Reserved
+	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Void = SaleCancelled, at.Op, at.Seq, at.At, r
+	b.balances(at.At)
+	return s, SaleVoided{
+		Sale: s.ID, Opened: s.OpOpen, Account: s.Account, Statement: b.Cell.Statement(), Reason: r.Reason, Resolved: r.Resolved,
+	}, nil
+}
+
+func (b *Books) balances(at Instant) {
+	a := b.Local.Current()
+	b.Sale.Total, b.Sale.Avail = a.Total(at), b.Local.Available(at, b.Reserved)
+}
+
+// What makes two requests the same is what they do to the customer. Who asks, and whether the question comes after a
+// crash, may differ: a cashier who signs in after a restart repeats the sale of the one before.
+
+func (r *OpenRequest) same(o *OpenRequest) bool {
+	return r != nil && r.Card == o.Card && r.Redeem == o.Redeem && reflect.DeepEqual(r.Receipt, o.Receipt)
+}
+
+func (r *CloseRequest) same(o *CloseRequest) bool {
+	return r != nil && (r.Card == o.Card || o.Card == "" || r.Card == "") && r.Redeem == o.Redeem && reflect.DeepEqual(r.Receipt, o.Receipt)
+}
