@@ -148,8 +148,8 @@ type Place struct {
 	At    Instant
 }
 
-// admit says whether the card may accrue, or redeem, at all.
-func (b *Books) admit(redeem bool) error {
+// Admit says why the card may not accrue, or redeem, at all; nil: it may. Balances and rights are another matter.
+func (b *Books) Admit(redeem bool) error {
 	switch {
 	case b.Programme == nil:
 		return NoProgramme
@@ -170,7 +170,7 @@ func (b *Books) admit(redeem bool) error {
 
 // Available is what the customer could redeem at the moment, rights aside.
 func (b *Books) Available(at Instant) Points {
-	if !b.Known || b.admit(true) != nil {
+	if !b.Known || b.Admit(true) != nil {
 		return 0
 	}
 	return b.Local.Available(at, b.Reserved)
@@ -181,10 +181,10 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 	if err := r.Check(); err != nil {
 		return Quote{}, err
 	}
-	if err := b.admit(false); err != nil {
+	if err := b.Admit(false); err != nil {
 		return Quote{}, err
 	}
-	why := b.admit(true)
+	why := b.Admit(true)
 	if redeem > 0 && why != nil {
 		return Quote{}, why
 	}
