@@ -44,6 +44,30 @@ func Topic(s loyalty.StationID, k Kind) string {
 	return fmt.Sprintf("azs/v1/%02d/%d/%s", Shard(s), s, k)
 }
 
+// Retained tells whether the broker keeps the last message of a kind for those who subscribe later. Only the station's
+// state is: nothing in the protocol depends on it, people's tools do.
+func (k Kind) Retained() bool { return k == State }
+
+// StationFilters is what a station subscribes to: its own topics.
+func StationFilters(s loyalty.StationID) []string {
+	var f []string
+	for _, k := range ToStation() {
+		f = append(f, Topic(s, k))
+	}
+	return f
+}
+
+// HQFilters is what an HQ replica subscribes to that owns the shards from first through last.
+func HQFilters(first, last int) []string {
+	var f []string
+	for shard := first; shard <= last; shard++ {
+		for _, k := range FromStation() {
+			f = append(f, Filter(shard, k))
+		}
+	}
+	return f
+}
+
 // Filter matches a kind of all stations of a shard.
 func Filter(shard int, k Kind) string { return fmt.Sprintf("azs/v1/%02d/+/%s", shard, k) }
 
