@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azs-edge/azs-edge/config"
+)
+
+// answers is what init asks. Each is a string as it was given, so that a wrong one is reported by the same loader that
+// reads the file.
+type answers struct{ Station, Name, Port, Broker, TokenFile string }
+
+// question is one thing init asks.
+type question struct {
+	flag     string
+	text     string
+	fallback string
+	answer   *string
+}
+
+func newInitCmd() *cobra.Command {
+	a := &answers{}
+	questions := []question{
+		{"station", "Number of this station in the network", "", &a.Station},
+		{"name", "Name of this station, for the cashier's page (may be empty)", "", &a.Name},
+		{"port", "Port of the scanner (auto, a path such as /dev/ttyUSB0, COM3, or none)", "auto", &a.Port},
+		{"broker", "Broker of headquarters, as tls://host:8883 (empty: work alone for the present)", "", &a.Broker},
+	}
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Ask a few questions and write the configuration",
+		Long: `Asks for the station's number and name, the scanner's port and headquarters' broker, and writes the configuration file
+and a token for the cash-register software beside it. What is given as a flag is not asked; at the end of the input the
+rest takes its default, so that scripts can run it too.
+
+An existing configuration is never overwritten.`,
+		Example: "  azs-agent init\n  azs-agent init --station 17 --name 'АЗС 17' --broker tls://mqtt.example:8883 </dev/null",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path := configPath(cmd)
+			if _, err := os.Lstat(path); err == nil {
+				return withHint(fmt.Errorf("%s is there already", path), "edit it, and check it with `azs-agent config check`; or move it away and run init again")
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("looking for the configuration: %w", err)
+			}
+			a.TokenFile = filepath.Join(filepath.Dir(path), "api.token")
+			if err := ask(cmd, questions, a); err != nil {
+				return err
+			}
+			return writeFirstConfig(cmd, path, a)
+		},
+	}
+	for _, q := range questions {
+		cmd.Flags().StringVar(q.answer, q.flag, q.fallback, strings.ToLower(q.text[:1])+q.text[1:])
+	}
+	return cmd
+}
+
+// maxAttempts is how often a question is asked again after a wrong answer.
+const maxAttempts = 5
+
+// ask asks what no flag answered, and holds each answer to the loader at once.
+func ask(cmd *cobra.Command, questions []question, a *answers) error {
+	in := bufio.NewScanner(io.LimitReader(cmd.InOrStdin(), config.MaxFileSize))
+	for _, q := range questions {
+		if cmd.Flags().Changed(q.flag) {
+			if err := checkAnswers(a); err != nil && a.Station != "" {
+				return withHint(fmt.Errorf("--%s %s: %w", q.flag, *q.answer, err), "`azs-agent init --help` shows what it takes")
+			}
+			continue
+		}
+		for attempt := 1; ; attempt++ {
+			cmd.PrintErrf("%s", q.text)
+			if q.fallback != "" {
+				cmd.PrintErrf(" [%s]", q.fallback)
+			}
+			cmd.PrintErr(": ")
+			ended := !in.Scan()
+			*q.answer = q.fallback
+			if text := strings.TrimSpace(in.Text()); !ended && text != "" {
+				*q.answer = text
+			}
+			if ended {
+				cmd.PrintErrln()
+			}
+			err := checkAnswers(a)
+			if err == nil {
+				break
+			}
+			if q.flag == "station" && *q.answer == "" {
+				err = errors.New("the station needs a number")
+			}
+			if ended || attempt == maxAttempts {
+				return withHint(err, fmt.Sprintf("give it as --%s", q.flag))
+			}
+			cmd.PrintErrf("  %v\n", err)
+		}
+	}
+	return checkAnswers(a)
+}
+
+// checkAnswers reads the file that would be written. Only the message is returned: places in a file that is not there
+// yet would mislead.
+func checkAnswers(a *answers) error {
+	src, err := renderConfig(a)
+	if err != nil {
+		return err
+	}
+	_, err = config.ParseAgent("answers", src, nil)
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		if p := problems[0]; p.Hint != "" {
+			return fmt.Errorf("%s (%s)", p.Message, p.Hint)
+		}
+		return errors.New(problems[0].Message)
+	}
+	return err
+}
+
+// firstConfig is the file that init writes. It shows the sections a technician is likely to need next.
+var firstConfig = template.Must(template.New("config").Funcs(template.FuncMap{"yaml": yamlText}).Parse(
+	`# Configuration of azs-agent. "azs-agent config check" checks it, "azs-agent config schema" describes every key.
+# After a change: azs-agent service restart
+
+station:
+  number: {{.Station}}
+  name: {{yaml .Name}}
+  zone: "+03:00"
+
+{{if eq .Port "none" -}}
+# Without a scanner cards are identified by number only. "azs-agent scanner list" shows the ports.
+scanners: []
+{{else -}}
+# "azs-agent scanner list" shows the ports, "azs-agent scanner check" tries the scanner.
+scanners:
+  - name: scanner1
+    counter: 1
+    preset: generic
+    port: {{yaml .Port}}
+{{end}}
+# Which numbers are cards of this network: first digits, number of digits, check digit (luhn, ean13, none).
+# cards:
+#   ranges:
+#     - {prefix: "7005", length: 16, check: luhn}
+
+api:
+  token_file: {{yaml .TokenFile}}
+
+{{if .Broker -}}
+hq:
+  brokers:
+    - {{yaml .Broker}}
+{{else -}}
+# Without a broker the station works alone and keeps its journal.
+# hq:
+#   brokers:
+#     - tls://mqtt.example:8883
+{{end -}}
+#   cert_file, key_file, ca_file: the station's certificate; username, password_file: where the broker asks for them
+`))
+
+// yamlText writes a text as a double-quoted scalar. JSON's strings are YAML's.
+func yamlText(s string) (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// renderConfig writes the answers as a configuration. The station's number goes in as a number or not at all: it is
+// the one answer that is not quoted.
+func renderConfig(a *answers) ([]byte, error) {
+	if _, err := strconv.ParseUint(a.Station, 10, 32); err != nil {
+		return nil, fmt.Errorf("%q is not a station number (digits only)", a.Station)
+	}
+	var b bytes.Buffer
+	if err := firstConfig.Execute(&b, a); err != nil {
+		return nil, fmt.Errorf("writing the configuration: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// writeFirstConfig writes the token, then the configuration that names it. A token that is there already is kept: the
+// cash register may know it.
+func writeFirstConfig(cmd *cobra.Command, path string, a *answers) error {
+	src, err := renderConfig(a)
+	if err != nil {
+		return err
+	}
+	hint := "run it as root, or name a file of your own with --config"
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return withHint(fmt.Errorf("creating the folder of the configuration: %w", err), hint)
+	}
+	token := "kept"
+	if _, err := os.Lstat(a.TokenFile); errors.Is(err, fs.ErrNotExist) {
+		secret := make([]byte, 32)
+		rand.Read(secret)
+		if err := writeNewFile(a.TokenFile, []byte(hex.EncodeToString(secret)+"\n"), 0o640); err != nil {
+			return withHint(fmt.Errorf("writing the token: %w", err), hint)
+		}
+		token = "written"
+	}
+	if err := writeNewFile(path, src, 0o640); err != nil {
+		return withHint(fmt.Errorf("writing the configuration: %w", err), hint)
+	}
+	cmd.Printf("%s: written\n%s: %s (the cash-register software presents it)\n", path, a.TokenFile, token)
+	cmd.Println("Next: name your card numbers under `cards`, then run `azs-agent service install`.")
+	return nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"azs-agent": main})
+}
+
+// TestScripts runs every script of testdata: the command line as a technician types it.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("AZS_CONFIG", env.Cd+"/etc/config.yaml")
+			return nil
+		},
+		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
+	})
+}
+
+// TestEveryVerbTeaches holds each verb to an explanation and an example.
+func TestEveryVerbTeaches(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			if sub.Short == "" {
+				t.Errorf("%s has no short help", sub.CommandPath())
+			}
+			if !sub.HasSubCommands() && sub.Example == "" {
+				t.Errorf("%s has no example", sub.CommandPath())
+			}
+			walk(sub)
+		}
+	}
+	walk(newRootCmd())
+}
+
+func TestExitStatus(t *testing.T) {
+	wrong := errors.New("wrong")
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{{nil, 0}, {wrong, 1}, {withStatus(3, wrong), 3}, {withHint(withStatus(78, wrong), "h"), 78}} {
+		if got := exitStatus(tt.err); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestManPage(t *testing.T) {
+	var first, second bytes.Buffer
+	if err := errors.Join(writeManPage(&first, newRootCmd()), writeManPage(&second, newRootCmd())); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.Bytes(), second.Bytes()) {
+		t.Error("two runs give two pages")
+	}
+	for _, want := range []string{`.TH AZS\-AGENT 8`, `.SS "azs\-agent service status"`, `\fB\-\-json\fR`, `\fB\-c\fR, \fB\-\-config\fR \fIfile\fR`} {
+		if !strings.Contains(first.String(), want) {
+			t.Errorf("%s is not on the page", want)
+		}
+	}
+}
