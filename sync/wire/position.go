@@ -1,18 +1,6 @@
 package wire
 
-import (
-	"errors"
-
-	"github.com/azs-edge/azs-edge/agent/loyalty"
-)
-
-// What a journal answers when it is asked about a place.
-var (
-	// ErrNoEntry means that the journal has no entry there: not yet, or no longer.
-	ErrNoEntry = errors.New("no such journal entry")
-	// ErrFork means that HQ knows another entry there than the journal does.
-	ErrFork = errors.New("the journal forks from what headquarters has")
-)
+import "github.com/azs-edge/azs-edge/agent/loyalty"
 
 // Position is where a station's journal and its copy of HQ's down-stream stand.
 type Position struct {

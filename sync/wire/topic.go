@@ -57,9 +57,16 @@ func StationFilters(s loyalty.StationID) []string {
 	return f
 }
 
-// HQFilters is what an HQ replica subscribes to that owns the shards from first through last.
+// HQFilters is what an HQ replica subscribes to that owns the shards from first through last; 0 through [Shards]-1 is
+// the whole network.
 func HQFilters(first, last int) []string {
 	var f []string
+	if first == 0 && last == Shards-1 {
+		for _, k := range FromStation() {
+			f = append(f, fmt.Sprintf("azs/v1/+/+/%s", k))
+		}
+		return f
+	}
 	for shard := first; shard <= last; shard++ {
 		for _, k := range FromStation() {
 			f = append(f, Filter(shard, k))
