@@ -10,27 +10,19 @@ import (
 // Terminator is what the scanner is programmed to send after a code.
 type Terminator string
 
-// The terminators. CRLFAny is the default: CR, LF and CR LF all end a frame, and CR LF ends exactly one.
+// The terminators. CRLFAny is the default: CR, LF and CR LF all end a frame, and CR LF ends exactly one. Whatever the
+// terminator, an STX at the start of a frame opens an envelope, and the ETX ends the frame too.
 const (
 	CR      Terminator = "cr"
 	LF      Terminator = "lf" // a CR before the LF is not data
 	CRLFAny Terminator = "crlf_any"
-	ETX     Terminator = "etx"
+	ETX     Terminator = "etx" // CR and LF are data
 	Tab     Terminator = "tab"
 	None    Terminator = "none" // silence is the only end
 )
 
 // Terminators lists the terminators, for messages and completion.
 func Terminators() []Terminator { return []Terminator{CR, LF, CRLFAny, ETX, Tab, None} }
-
-// Envelope says what an STX at the start of a frame means.
-type Envelope string
-
-// The envelopes.
-const (
-	EnvelopeAuto Envelope = "auto" // STX at the start of a frame opens an envelope that ETX (or the terminator) closes
-	EnvelopeOff  Envelope = "off"  // STX and ETX are data
-)
 
 // GapPolicy says what silence in the middle of a frame does to it.
 type GapPolicy string
@@ -39,7 +31,6 @@ type GapPolicy string
 const (
 	GapEmit GapPolicy = "emit" // the frame is handed on, marked EndGap; a decoder takes only what proves itself
 	GapDrop GapPolicy = "drop" // the frame is dropped: for scanners that surely send a terminator
-	GapWait GapPolicy = "wait" // silence means nothing: for terminated frames over a line that stalls
 )
 
 // The bounds of a frame.
@@ -51,7 +42,6 @@ const (
 // Framing says where a frame ends.
 type Framing struct {
 	Terminator Terminator    // default CRLFAny
-	Envelope   Envelope      // default EnvelopeAuto
 	Gap        time.Duration // silence that ends a frame; default DefaultGap; 10 ms to 5 s. Under 50 ms frames get split
 	GapPolicy  GapPolicy     // default GapEmit
 	MaxLen     int           // bytes of data in a frame; default and most MaxFrame, at least 16
@@ -59,7 +49,6 @@ type Framing struct {
 
 func (f Framing) withDefaults() Framing {
 	f.Terminator = or(f.Terminator, CRLFAny)
-	f.Envelope = or(f.Envelope, EnvelopeAuto)
 	f.Gap = or(f.Gap, DefaultGap)
 	f.GapPolicy = or(f.GapPolicy, GapEmit)
 	f.MaxLen = or(f.MaxLen, MaxFrame)
@@ -80,12 +69,10 @@ func (f Framing) Validate() error {
 	switch {
 	case !slices.Contains(Terminators(), f.Terminator):
 		return fmt.Errorf("%w: terminator %q, want one of %v", ErrConfig, f.Terminator, Terminators())
-	case f.Envelope != EnvelopeAuto && f.Envelope != EnvelopeOff:
-		return fmt.Errorf("%w: stx_etx %q, want auto or off", ErrConfig, f.Envelope)
 	case f.Gap < 10*time.Millisecond || f.Gap > 5*time.Second:
 		return fmt.Errorf("%w: gap_ms %d, want 10 to 5000", ErrConfig, f.Gap.Milliseconds())
-	case f.GapPolicy != GapEmit && f.GapPolicy != GapDrop && f.GapPolicy != GapWait:
-		return fmt.Errorf("%w: gap_policy %q, want emit, drop or wait", ErrConfig, f.GapPolicy)
+	case f.GapPolicy != GapEmit && f.GapPolicy != GapDrop:
+		return fmt.Errorf("%w: gap_policy %q, want emit or drop", ErrConfig, f.GapPolicy)
 	case f.Terminator == None && f.GapPolicy != GapEmit:
 		return fmt.Errorf("%w: gap_policy %q with terminator none would never end a frame: use emit, or program a CR suffix", ErrConfig, f.GapPolicy)
 	case f.MaxLen < 16 || f.MaxLen > MaxFrame:
@@ -141,9 +128,7 @@ func NewFramer(cfg Framing) (*Framer, error) {
 }
 
 // Pending tells whether a frame has begun, so that silence would end it.
-func (f *Framer) Pending() bool {
-	return f.discarding || len(f.buf) > 0 && f.cfg.GapPolicy != GapWait
-}
+func (f *Framer) Pending() bool { return len(f.buf) > 0 || f.discarding }
 
 // Push takes bytes in the order they came and calls emit for every frame they complete.
 func (f *Framer) Push(b []byte, emit func(Frame)) {
@@ -159,13 +144,13 @@ func (f *Framer) push(c byte, emit func(Frame)) {
 		if ends {
 			f.clear()
 		}
-	case len(f.buf) == 0 && (ends || c == etx && f.cfg.Envelope == EnvelopeAuto):
+	case len(f.buf) == 0 && (ends || c == etx):
 		if f.ended {
 			emit(Frame{Raw: []byte{c}, End: EndTail})
 		}
 	case len(f.buf) == 0:
 		f.ended = false
-		f.enveloped = c == stx && (f.cfg.Envelope == EnvelopeAuto || f.cfg.Terminator == ETX)
+		f.enveloped = c == stx
 		f.buf = append(f.buf, c)
 	case ends:
 		f.buf = append(f.buf, c)
@@ -230,17 +215,10 @@ func (f *Framer) finish(end End, suffix int, emit func(Frame)) {
 
 // Gap says that the line was silent for the configured time.
 func (f *Framer) Gap(emit func(Frame)) {
-	switch {
-	case f.discarding:
-		f.clear()
-	case len(f.buf) == 0:
-	case f.cfg.GapPolicy == GapEmit:
+	if len(f.buf) > 0 && f.cfg.GapPolicy == GapEmit {
 		f.finish(EndGap, 0, emit)
-	case f.cfg.GapPolicy == GapDrop:
-		f.clear()
-	default:
-		return
 	}
+	f.clear()
 	f.ended = false
 }
 

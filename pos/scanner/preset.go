@@ -15,6 +15,7 @@ type Preset struct {
 func Presets() []Preset {
 	at := func(baud int) Line { return Line{Baud: baud, DataBits: 8, Parity: ParityNone, StopBits: 1} }
 	return []Preset{
+		{"generic", at(9600), CRLFAny, true, "ends with CR, LF or silence"},
 		{"zebra_rs232", at(9600), CRLFAny, true, "comes without a suffix, so frames end by silence: scan the manual's code for a CR suffix"},
 		{"honeywell_rs232", at(115200), CRLFAny, true, "sends CR LF"},
 		{"datalogic", at(9600), CRLFAny, false, "not verified with a device"},
