@@ -1,0 +1,81 @@
+package api
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// receiptColumns is the width of the narrowest common receipt paper.
+const receiptColumns = 40
+
+// receiptText is what to print under a receipt, in Russian. It depends on the sale alone, so that a repeated call gives
+// the same text, and every character of it is in code page 866, which most receipt printers are limited to.
+func receiptText(s *loyalty.Sale, zone *time.Location) string {
+	var t text
+	t.row("Карта лояльности", printable(s.Card))
+	switch s.State {
+	case loyalty.SaleOpen:
+		t.row("Зарезервировано баллов", points(s.Reserved))
+		t.row("Будет начислено баллов", points(s.Quote.Earn))
+	case loyalty.SaleDone:
+		t.closed(&s.Quote, s.EndedAt, zone)
+	case loyalty.SaleCancelled:
+		t.row("Чек отменён, возвращено баллов", points(s.Reserved))
+	}
+	if s.Account == 0 {
+		t.row("Баланс будет известен позже", "")
+		return t.String()
+	}
+	t.row("Всего баллов", points(s.Total))
+	t.row("Доступно для списания", points(s.Avail))
+	return t.String()
+}
+
+type text struct{ strings.Builder }
+
+func (t *text) closed(q *loyalty.Quote, ended loyalty.Instant, zone *time.Location) {
+	if q.Redeem > 0 {
+		t.row("Списано баллов", points(q.Redeem))
+		t.row("Оплачено баллами, руб.", comma(q.Discount.String()))
+	}
+	t.row("Начислено баллов", points(q.Earn))
+	if q.Earn == 0 {
+		return
+	}
+	if q.Lot.ActiveFrom > ended {
+		t.row("  можно списать с", day(q.Lot.ActiveFrom, zone))
+	}
+	if q.Lot.Expires != 0 {
+		// The lot is gone at this moment, the start of a day: the day before is the last one.
+		t.row("  действуют по", day(q.Lot.Expires.Add(-time.Millisecond), zone))
+	}
+}
+
+// row puts a label at the left edge and a value at the right one, on two lines where one is too short.
+func (t *text) row(label, value string) {
+	room := receiptColumns - utf8.RuneCountInString(label) - utf8.RuneCountInString(value)
+	t.WriteString(label)
+	switch {
+	case value == "":
+	case room < 1:
+		t.WriteString("\n" + strings.Repeat(" ", max(0, receiptColumns-utf8.RuneCountInString(value))))
+	default:
+		t.WriteString(strings.Repeat(" ", room))
+	}
+	t.WriteString(value + "\n")
+}
+
+// printable masks a card number as CardNumber.String does, with asterisks: the bullet is not in code page 866.
+func printable(c loyalty.CardNumber) string { return strings.ReplaceAll(c.String(), "•", "*") }
+
+func points(p loyalty.Points) string { return comma(p.String()) }
+
+// comma writes a decimal number the Russian way.
+func comma(s string) string { return strings.Replace(s, ".", ",", 1) }
+
+func day(at loyalty.Instant, zone *time.Location) string {
+	return at.Time().In(zone).Format("02.01.2006")
+}
