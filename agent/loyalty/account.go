@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -27,20 +28,10 @@ func (l Lot) before(m Lot) int {
 	case l.Expires != m.Expires && m.Expires == 0:
 		return -1
 	case l.Expires != m.Expires:
-		return cmp(l.Expires, m.Expires)
+		return cmp.Compare(l.Expires, m.Expires)
 	default:
-		return cmp(l.ActiveFrom, m.ActiveFrom)
+		return cmp.Compare(l.ActiveFrom, m.ActiveFrom)
 	}
-}
-
-func cmp[T int64 | Instant](a, b T) int {
-	if a < b {
-		return -1
-	}
-	if a > b {
-		return 1
-	}
-	return 0
 }
 
 // State says what an account or a card may do.
@@ -181,17 +172,25 @@ func (a *Account) Accrue(l Lot) error {
 	if l.Amount == 0 {
 		return nil
 	}
-	if l.Amount < 0 || l.Amount > MaxAmount || a.sum(func(Lot) bool { return true }) > MaxAmount-l.Amount {
+	if l.Amount < 0 || l.Amount > MaxAmount || a.held() > MaxAmount-l.Amount {
 		return fmt.Errorf("accrue %s: %w", l.Amount, ErrAmount)
 	}
+	a.put(l)
+	return nil
+}
+
+// put joins a lot that has been checked with the others.
+func (a *Account) put(l Lot) {
 	i, found := slices.BinarySearchFunc(a.Lots, l, Lot.before)
 	if found {
 		a.Lots[i].Amount += l.Amount
-		return nil
+		return
 	}
 	a.Lots = slices.Insert(a.Lots, i, l)
-	return nil
 }
+
+// held is all points of all lots, whatever the time.
+func (a *Account) held() Points { return a.sum(func(Lot) bool { return true }) }
 
 // Redeem takes points from the lots that are active at the moment, first to expire first, and returns what it took from
 // each. It returns [NotEnough] if they do not hold so much; nothing is changed then.
@@ -202,13 +201,20 @@ func (a *Account) Redeem(amount Points, at Instant) ([]Lot, error) {
 	if a.Spendable(at) < amount {
 		return nil, fmt.Errorf("redeem %s of %s: %w", amount, a.Spendable(at), NotEnough)
 	}
-	var taken []Lot
+	taken, _ := a.take(nil, amount, func(l Lot) bool { return l.Active(at) })
+	a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return l.Amount == 0 })
+	return taken, nil
+}
+
+// take moves points out of the lots that may pay, in their order, appends what it took from each to taken and says how
+// much is still missing. Lots it empties stay, with nothing in them.
+func (a *Account) take(taken []Lot, amount Points, pays func(Lot) bool) ([]Lot, Points) {
 	for i := range a.Lots {
 		if amount == 0 {
 			break
 		}
 		l := &a.Lots[i]
-		if !l.Active(at) {
+		if !pays(*l) || l.Amount == 0 {
 			continue
 		}
 		x := min(amount, l.Amount)
@@ -216,11 +222,10 @@ func (a *Account) Redeem(amount Points, at Instant) ([]Lot, error) {
 		amount -= x
 		taken = append(taken, Lot{Amount: x, ActiveFrom: l.ActiveFrom, Expires: l.Expires})
 	}
-	a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return l.Amount == 0 })
-	return taken, nil
+	return taken, amount
 }
 
-// Prune forgets lots that have expired. The caller makes sure that no rights to them are out.
+// Prune forgets lots that have expired. The caller makes sure that no rights to them are out: see [Record.Prune].
 func (a *Account) Prune(at Instant) {
 	a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return !l.Live(at) })
 }
@@ -249,22 +254,43 @@ func (a *Account) Check() error {
 type Posting struct {
 	Epoch    Epoch
 	Seq      Seq
-	Redeemed Points  // taken from the lots active at RedeemAt
+	Redeemed Points  // taken from the lots active at RedeemAt as long as they last
 	RedeemAt Instant // when the redemption was reserved: a lot that expires while fuel flows still pays
 	Accrued  []Lot
 }
 
-// Post applies a posting. If the lots do not hold what was redeemed it returns [NotEnough] and changes nothing.
+// Post applies a posting. If all lots together do not hold what was redeemed it returns [NotEnough], if the account
+// would hold more than [MaxAmount] or an amount is negative [ErrAmount]; nothing is changed then.
+//
+// The lots that were active when the points were reserved pay first. They may be gone, although nobody spent too much:
+// stations report late, and a sale reserved later but posted earlier may have taken a lot that this one needed, leaving
+// one that it could not have used itself. What was reserved within its rights is therefore always paid: next by the lots
+// that were alive then, last by those that had expired.
 func (a *Account) Post(p Posting) error {
-	next := a.Clone()
-	if _, err := next.Redeem(p.Redeemed, p.RedeemAt); err != nil {
-		return err
+	if p.Redeemed < 0 {
+		return fmt.Errorf("redeem %s: %w", p.Redeemed, ErrAmount)
+	}
+	held := a.held()
+	if held < p.Redeemed {
+		return fmt.Errorf("redeem %s of %s: %w", p.Redeemed, held, NotEnough)
+	}
+	held -= p.Redeemed
+	for _, l := range p.Accrued {
+		if l.Amount < 0 || l.Amount > MaxAmount-held {
+			return fmt.Errorf("accrue %s: %w", l.Amount, ErrAmount)
+		}
+		held += l.Amount
+	}
+	if p.Redeemed > 0 {
+		_, rest := a.take(nil, p.Redeemed, func(l Lot) bool { return l.Active(p.RedeemAt) })
+		_, rest = a.take(nil, rest, func(l Lot) bool { return l.Live(p.RedeemAt) })
+		a.take(nil, rest, func(Lot) bool { return true })
+		a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return l.Amount == 0 })
 	}
 	for _, l := range p.Accrued {
-		if err := next.Accrue(l); err != nil {
-			return err
+		if l.Amount > 0 {
+			a.put(l)
 		}
 	}
-	*a = next
 	return nil
 }

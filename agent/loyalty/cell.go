@@ -36,6 +36,19 @@ type Statement struct {
 	Returned Points
 }
 
+// MaxCounter bounds the counters of a cell: sums of three of them still fit in an int64. It is eleven
+// thousand times [MaxAmount].
+const MaxCounter = 1 << 60
+
+// Check returns [BadRequest] for a statement that no cell can make: a counter below zero or over [MaxCounter], or more
+// given back than was used.
+func (s Statement) Check() error {
+	if s.Voided < 0 || s.Returned < 0 || s.Used < s.Voided || s.Used > MaxCounter || s.Returned > MaxCounter {
+		return fmt.Errorf("%w: a cell cannot have used %s, voided %s, returned %s", BadRequest, s.Used, s.Voided, s.Returned)
+	}
+	return nil
+}
+
 // Statement is what to tell HQ.
 func (c Cell) Statement() Statement { return Statement{c.Used, c.Voided, c.Returned} }
 
@@ -85,8 +98,12 @@ type Rights struct {
 	Posted Points
 }
 
-// Outstanding is what the station may still spend as far as HQ can know: I - r - P.
-func (r Rights) Outstanding() Points { return r.Issued - r.Returned - r.Posted }
+// Outstanding is what the station may still spend, or has spent and not yet reported, as far as HQ can know: I - r - P.
+// A station that states more than it was issued, since these books were restored from an older backup, is believed.
+func (r Rights) Outstanding() Points { return max(r.Issued, r.taken()) - r.Returned - r.Posted }
+
+// taken is the least that must have been issued for the statement and the postings to be possible.
+func (r Rights) taken() Points { return max(r.Used-r.Voided, r.Posted) + r.Returned }
 
 // Report takes in a statement, in any order: each counter keeps its highest value.
 func (r *Rights) Report(s Statement) {
@@ -98,7 +115,7 @@ func (r *Rights) Report(s Statement) {
 // Raise lifts I towards what the station would need to use want more, by at most room (the account's spendable points
 // less everything outstanding), and returns the new I. The target U + R - V + want is absolute: asking twice gives once.
 func (r *Rights) Raise(s Statement, want, room Points) Points {
-	target := s.Used + s.Returned - s.Voided + want
+	target := s.Used - s.Voided + s.Returned + want
 	if up := min(target-r.Issued, room); up > 0 {
 		r.Issued += up
 	}

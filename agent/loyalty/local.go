@@ -20,13 +20,15 @@ type Local struct {
 }
 
 // Current is the account with the station's own entries applied. An own redemption that the snapshot's lots no longer
-// cover takes what there is: the view never shows a balance below zero, and HQ's next word corrects it.
+// cover takes what there is, and an own lot that would carry the account over [MaxAmount] is left out: the view never
+// shows a balance that cannot be, and HQ's next word corrects it.
 func (l *Local) Current() Account {
 	a := l.Snapshot.Account.Clone()
 	for _, p := range l.Own {
-		p.Redeemed = min(p.Redeemed, a.Spendable(p.RedeemAt))
+		p.Redeemed = min(p.Redeemed, a.held())
 		if err := a.Post(p); err != nil {
-			continue // only a lot beyond MaxAmount can fail here, and no entry with one is ever accepted
+			p.Accrued = nil
+			_ = a.Post(p) // what is redeemed was cut to what is held: it cannot fail without the lots
 		}
 	}
 	return a

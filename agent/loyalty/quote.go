@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -24,7 +25,8 @@ type Quote struct {
 // redeem is what is asked: [OverLimit] or [NotEnough] if it is too much. The receipt must have passed its Check.
 func (p *Programme) Price(r *Receipt, redeem, available Points, at Instant) (Quote, error) {
 	q := Quote{Programme: p.Version, Total: r.Total()}
-	limit := p.limit(r)
+	payable := p.payable(r)
+	limit := p.limit(r, payable)
 	q.MaxRedeem = p.roundRedeem(min(limit, available))
 	if available < limit {
 		q.Reasons = append(q.Reasons, NotEnough)
@@ -39,7 +41,7 @@ func (p *Programme) Price(r *Receipt, redeem, available Points, at Instant) (Quo
 	}
 	q.Redeem = redeem
 	q.Discount = p.money(redeem)
-	q.Lines = p.spread(r, q.Discount)
+	q.Lines = p.spread(r, q.Discount, payable)
 	q.Pay = q.Total - q.Discount
 	q.Earn = p.earned(r, q.Lines)
 	if q.Earn > 0 {
@@ -48,15 +50,19 @@ func (p *Programme) Price(r *Receipt, redeem, available Points, at Instant) (Quo
 	return q, nil
 }
 
-// limit is the most points the receipt alone allows: the programme's share of the lines that points may pay for, and
-// MinMoney of the whole receipt stays to be paid with money.
-func (p *Programme) limit(r *Receipt) Points {
-	var payable Kopecks
-	for _, l := range r.Lines {
-		if !p.excluded(p.NoRedeem, l) {
-			payable += l.Amount
+// payable is what points may pay for.
+func (p *Programme) payable(r *Receipt) (sum Kopecks) {
+	for i := range r.Lines {
+		if !r.Lines[i].among(p.NoRedeem) {
+			sum += r.Lines[i].Amount
 		}
 	}
+	return sum
+}
+
+// limit is the most points the receipt alone allows: the programme's share of the lines that points may pay for, and
+// MinMoney of the whole receipt stays to be paid with money.
+func (p *Programme) limit(r *Receipt, payable Kopecks) Points {
 	most := min(Kopecks(mulDiv(int64(payable), p.RedeemShare, 100_00)), r.Total()-p.MinMoney)
 	if most <= 0 {
 		return 0
@@ -71,47 +77,30 @@ func (p *Programme) money(x Points) Kopecks {
 	return Kopecks(mulDiv(int64(x), int64(p.PointValue), 100))
 }
 
-func (p *Programme) excluded(list []string, l Line) bool {
-	return slices.Contains(list, l.Code) || (l.Group != "" && slices.Contains(list, l.Group))
-}
-
 // spread divides a discount over the lines that points may pay for, in proportion to their amounts: each is rounded
 // down, and the kopecks left over go to the largest remainders, earlier lines first. No line's discount exceeds its
 // amount, since the discount never exceeds their sum.
-func (p *Programme) spread(r *Receipt, discount Kopecks) []Kopecks {
+func (p *Programme) spread(r *Receipt, discount, payable Kopecks) []Kopecks {
 	out := make([]Kopecks, len(r.Lines))
 	if discount == 0 {
 		return out
-	}
-	var payable Kopecks
-	for _, l := range r.Lines {
-		if !p.excluded(p.NoRedeem, l) {
-			payable += l.Amount
-		}
 	}
 	type part struct {
 		line int
 		rest uint64
 	}
-	var parts []part
+	parts := make([]part, 0, len(r.Lines))
 	left := discount
-	for i, l := range r.Lines {
-		if p.excluded(p.NoRedeem, l) || l.Amount == 0 {
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		if l.Amount == 0 || l.among(p.NoRedeem) {
 			continue
 		}
 		out[i] = Kopecks(mulDiv(int64(l.Amount), int64(discount), int64(payable)))
 		left -= out[i]
 		parts = append(parts, part{i, remainder(uint64(l.Amount), uint64(discount), uint64(payable))})
 	}
-	slices.SortStableFunc(parts, func(a, b part) int {
-		switch {
-		case a.rest > b.rest:
-			return -1
-		case a.rest < b.rest:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.rest, a.rest) })
 	for _, x := range parts[:min(int(left), len(parts))] {
 		out[x.line]++
 	}
@@ -121,30 +110,40 @@ func (p *Programme) spread(r *Receipt, discount Kopecks) []Kopecks {
 // earned adds up the rules over what the lines cost after their discounts: points are never earned on the part paid
 // with points. Fuel earns by volume, reduced in proportion to the part paid with money.
 func (p *Programme) earned(r *Receipt, discounts []Kopecks) (sum Points) {
-	for _, rule := range p.Earn {
-		var base int64
-		for i, l := range r.Lines {
-			if l.Kind != rule.Kind || p.excluded(p.NoEarn, l) || !rule.covers(l) {
-				continue
-			}
-			paid := int64(l.Amount - discounts[i])
-			if rule.Kind == Goods {
-				base += paid
-			} else if l.Amount > 0 {
-				base += mulDiv(int64(l.Volume), paid, int64(l.Amount))
+	bases := make([]int64, len(p.Earn))
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		base := int64(l.Amount - discounts[i])
+		if l.Kind == Fuel && l.Amount > 0 {
+			base = mulDiv(int64(l.Volume), base, int64(l.Amount))
+		}
+		if base == 0 || l.among(p.NoEarn) {
+			continue
+		}
+		for j := range p.Earn {
+			if p.Earn[j].covers(l) {
+				bases[j] += base
 			}
 		}
+	}
+	for j, rule := range p.Earn {
+		base := bases[j]
 		if rule.Whole {
 			base -= base % rule.Per
 		}
-		sum += Points(min(mulDiv(base, int64(rule.Points), rule.Per), MaxAmount/1000))
+		sum += Points(min(mulDiv(base, int64(rule.Points), rule.Per), maxEarned))
 	}
 	return sum - sum%p.Step
 }
 
-func (e EarnRule) covers(l Line) bool {
-	if len(e.Codes) == 0 {
-		return true
-	}
-	return slices.Contains(e.Codes, l.Code) || (l.Group != "" && slices.Contains(e.Codes, l.Group))
+// maxEarned bounds what one rule gives for one receipt: all rules together stay within [MaxAmount].
+const maxEarned = MaxAmount / maxRules
+
+func (e *EarnRule) covers(l *Line) bool {
+	return l.Kind == e.Kind && (len(e.Codes) == 0 || l.among(e.Codes))
+}
+
+// among tells whether a list of codes and groups names the line.
+func (l *Line) among(codes []string) bool {
+	return slices.Contains(codes, l.Code) || (l.Group != "" && slices.Contains(codes, l.Group))
 }

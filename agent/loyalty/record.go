@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrOverspent means that an entry redeems more than the account's lots hold. With rights issued by [Record.TopUp] alone
-// it cannot happen; HQ sets such an entry aside and raises an alarm.
+// ErrOverspent means that an entry redeems more than the account's lots hold. With rights issued by [Record.TopUp] and
+// lots forgotten by [Record.Prune] alone it cannot happen; HQ sets such an entry aside and raises an alarm.
 var ErrOverspent = errors.New("redeemed more than the account holds")
 
 // CellKey names a cell of an account at HQ.
@@ -31,11 +31,15 @@ func (r *Record) Outstanding() (sum Points) {
 	return sum
 }
 
-// Post applies an entry of a station's journal. It returns [ErrOverspent] and changes nothing if the lots do not hold
-// what the entry redeems. over is how much the entry used beyond what these books have issued: more than zero only if
-// the books were restored from an older backup, or the station lies.
+// Post applies an entry of a station's journal. It returns [ErrOverspent] if the lots do not hold what the entry redeems,
+// [ErrAmount] if the account would hold more than [MaxAmount], and [BadRequest] if its statement is not possible; nothing
+// is changed then. over is how much the entry used beyond what these books have issued: more than zero only if the books
+// were restored from an older backup, or the station lies.
 func (r *Record) Post(key CellKey, seq Seq, e *Entry) (over Points, err error) {
 	if st, ok := statement(e.Body); ok {
+		if err := st.Check(); err != nil {
+			return 0, err
+		}
 		c := r.Cells[key]
 		c.Report(st)
 		if p, ok := PostingOf(key.Epoch, seq, e); ok {
@@ -47,20 +51,23 @@ func (r *Record) Post(key CellKey, seq Seq, e *Entry) (over Points, err error) {
 			}
 			c.Posted += p.Redeemed
 		}
-		if over = -min(0, c.Outstanding()); over > 0 {
-			c.Issued += over
-		}
+		over = max(0, c.taken()-c.Issued)
+		c.Issued += over
 		r.put(key, c)
+		r.Version++
 	}
-	r.Version++
 	return over, nil
 }
 
 // TopUp takes in a station's statement, raises its rights by what it wants and what the account still has to give, and
 // returns the I to grant. Asking again gives the same: the want is a target. An account that may not redeem gets nothing
-// more.
+// more, and a statement that is not possible changes nothing.
 func (r *Record) TopUp(key CellKey, st Statement, want Points, at Instant) Points {
-	c := r.Cells[key]
+	before := r.Cells[key]
+	if st.Check() != nil {
+		return before.Issued
+	}
+	c := before
 	c.Report(st)
 	r.put(key, c)
 	room := r.Account.Spendable(at) - r.Outstanding()
@@ -68,7 +75,9 @@ func (r *Record) TopUp(key CellKey, st Statement, want Points, at Instant) Point
 		c.Raise(st, want, room)
 		r.put(key, c)
 	}
-	r.Version++
+	if c != before {
+		r.Version++
+	}
 	return c.Issued
 }
 
@@ -78,6 +87,16 @@ func (r *Record) put(key CellKey, c Rights) {
 	}
 	if c != (Rights{}) {
 		r.Cells[key] = c
+	}
+}
+
+// Prune forgets lots that have expired, unless a station may still spend: a sale reserved before the expiry and reported
+// after it is paid from them.
+func (r *Record) Prune(at Instant) {
+	if n := len(r.Account.Lots); r.Outstanding() == 0 {
+		if r.Account.Prune(at); len(r.Account.Lots) != n {
+			r.Version++
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package loyalty
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Refusal is a stable code for why something was refused. It is an error, compared with errors.Is; the same code stands
 // in the API, in the log and in the journal. The cashier's words for it come from [Words]. A refusal changes nothing
@@ -54,12 +57,13 @@ func Words(r Refusal) Text {
 	return Text{RU: "Операция не выполнена", EN: "The operation was not carried out"}
 }
 
-// Refusals lists every published code, for documents and tests.
+// Refusals lists every published code in alphabetical order, for documents and tests.
 func Refusals() []Refusal {
 	all := make([]Refusal, 0, len(words))
 	for r := range words {
 		all = append(all, r)
 	}
+	slices.Sort(all)
 	return all
 }
 

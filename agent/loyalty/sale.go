@@ -128,9 +128,10 @@ func text(what, s string) func() error {
 }
 
 // Books are the records that one operation touches: a private copy, which the ledger writes back if the operation is
-// accepted and forgets if it is refused.
+// accepted and forgets if it is refused. For a sale that exists they are the books of the sale's card and of its account,
+// which a card may have left since.
 type Books struct {
-	Programme *Programme // nil: none has come from HQ yet
+	Programme *Programme // in force, or for an open sale the one that opened it, if it is kept; nil: none has come from HQ yet
 	Card      Card
 	Known     bool // the station knows the card
 	Local     Local
@@ -177,6 +178,9 @@ func (b *Books) Available(at Instant) Points {
 }
 
 // Quote prices a receipt without changing anything. The reasons say why not more may be redeemed.
+//
+// What stands in the way is looked for in a fixed order, and the first thing is the refusal: the request's form, the
+// programme, the card, its account, the station, the receipt's limit, the balance.
 func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 	if err := r.Check(); err != nil {
 		return Quote{}, err
@@ -188,7 +192,7 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 	if redeem > 0 && why != nil {
 		return Quote{}, why
 	}
-	q, err := b.Programme.Price(r, redeem, b.Available(at), at)
+	q, err := b.price(r, redeem, b.Available(at), at)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -198,9 +202,24 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 	return q, nil
 }
 
+// price refuses what the programme would give if the account could not hold it: HQ could never post such an entry.
+func (b *Books) price(r *Receipt, redeem, available Points, at Instant) (Quote, error) {
+	q, err := b.Programme.Price(r, redeem, available, at)
+	if err != nil {
+		return Quote{}, err
+	}
+	if a := b.Local.Current(); q.Earn > 0 && q.Earn > MaxAmount-a.held() {
+		return Quote{}, fmt.Errorf("%w: earning %s would make the account hold more than %s", BadRequest, q.Earn, Points(MaxAmount))
+	}
+	return q, nil
+}
+
 // Open reserves points and opens the sale. Asked again with the same content it returns the sale as it stands and no
 // body; with other content [Conflict].
 func (b *Books) Open(r *OpenRequest, at Place) (*Sale, Body, error) {
+	if err := r.Check(); err != nil {
+		return nil, nil, fmt.Errorf("open sale: %w", err)
+	}
 	if s := b.Sale; s != nil {
 		if !s.Open.same(r) {
 			return nil, nil, fmt.Errorf("open sale %q: %w", r.Sale, Conflict)
@@ -229,31 +248,30 @@ func (b *Books) Open(r *OpenRequest, at Place) (*Sale, Body, error) {
 // Close books what was really sold: no more is redeemed than was reserved, and the rest is given back. Asked again with
 // the same content it returns the sale as it stands and no body. A sale of one step is opened and closed at once.
 func (b *Books) Close(r *CloseRequest, at Place) (*Sale, Body, error) {
+	if err := r.Check(); err != nil {
+		return nil, nil, fmt.Errorf("close sale: %w", err)
+	}
 	s := b.Sale
 	switch {
 	case s == nil && r.Card == "":
 		return nil, nil, fmt.Errorf("close sale %q: %w", r.Sale, UnknownSale)
 	case s == nil:
 		return b.sell(r, at)
+	case r.Card != "" && r.Card != s.Card:
+		return nil, nil, fmt.Errorf("close sale %q with another card: %w", r.Sale, Conflict)
 	case s.State == SaleDone && s.Close.same(r):
 		return s, nil, nil
 	case s.State == SaleDone:
 		return nil, nil, fmt.Errorf("close sale %q: %w", r.Sale, Conflict)
 	case s.State != SaleOpen:
 		return nil, nil, fmt.Errorf("close sale %q: %w", r.Sale, SaleNotOpen)
-	case r.Card != "" && r.Card != s.Card:
-		return nil, nil, fmt.Errorf("close sale %q with another card: %w", r.Sale, Conflict)
 	case r.Redeem > s.Reserved:
 		return nil, nil, fmt.Errorf("close sale %q: redeem %s of %s reserved: %w", r.Sale, r.Redeem, s.Reserved, RedeemMore)
-	}
-	if err := r.Receipt.Check(); err != nil {
-		return nil, nil, err
-	}
-	if b.Programme == nil {
+	case b.Programme == nil:
 		return nil, nil, NoProgramme
 	}
 	// The reservation is the permission: the card may have been blocked since, and the fuel is in the tank.
-	q, err := b.Programme.Price(&r.Receipt, r.Redeem, s.Reserved, at.At)
+	q, err := b.price(&r.Receipt, r.Redeem, s.Reserved, at.At)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -262,6 +280,9 @@ func (b *Books) Close(r *CloseRequest, at Place) (*Sale, Body, error) {
 		return nil, nil, err
 	}
 	b.Reserved -= s.Reserved
+	if s.Account == 0 && b.Known {
+		s.Account = b.Card.Account // HQ has told us of the card since
+	}
 	manual := ""
 	if s.Open != nil {
 		manual = s.Open.Manual
@@ -287,7 +308,10 @@ func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Plac
 	s.Cashier, s.Shift = r.Cashier, r.Shift
 	body := SaleClosed{
 		Sale: s.ID, Opened: s.OpOpen, OpenedAt: s.OpenedAt, Account: s.Account, Card: s.Card, Receipt: r.Receipt,
-		Redeemed: q.Redeem, Discount: q.Discount, Earned: q.Lot, Statement: b.Cell.Statement(), Manual: manual, Resolved: r.Resolved,
+		Redeemed: q.Redeem, Discount: q.Discount, Earned: q.Lot, Manual: manual, Resolved: r.Resolved,
+	}
+	if s.Account != 0 { // otherwise HQ finds the account by the card, and the station has no cell of it
+		body.Statement = b.Cell.Statement()
 	}
 	if p, ok := PostingOf(at.Epoch, at.Seq, &Entry{Body: body}); ok && b.Known {
 		b.Local.Add(p)
@@ -298,6 +322,9 @@ func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Plac
 
 // Cancel voids an open sale. Asked again it returns the sale as it stands and no body.
 func (b *Books) Cancel(r *VoidRequest, at Place) (*Sale, Body, error) {
+	if err := r.Check(); err != nil {
+		return nil, nil, fmt.Errorf("void sale: %w", err)
+	}
 	s := b.Sale
 	switch {
 	case s == nil:
@@ -331,5 +358,5 @@ func (r *OpenRequest) same(o *OpenRequest) bool {
 }
 
 func (r *CloseRequest) same(o *CloseRequest) bool {
-	return r != nil && (r.Card == o.Card || o.Card == "" || r.Card == "") && r.Redeem == o.Redeem && reflect.DeepEqual(r.Receipt, o.Receipt)
+	return r != nil && r.Redeem == o.Redeem && reflect.DeepEqual(r.Receipt, o.Receipt) // the card is compared with the sale's
 }

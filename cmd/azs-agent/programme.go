@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+func newProgrammeCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "programme",
+		Short: "Check a loyalty programme before it is published",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newProgrammeCheckCmd())
+	return cmd
+}
+
+// programmeReport is what `programme check --json` prints.
+type programmeReport struct {
+	File     string                     `json:"file"`
+	OK       bool                       `json:"ok"`
+	Name     string                     `json:"name,omitempty"`
+	Version  uint32                     `json:"version,omitempty"`
+	Problems []loyalty.ProgrammeProblem `json:"problems"`
+}
+
+func newProgrammeCheckCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Report everything wrong with a programme file",
+		Long: `Reads a programme file (- is standard input) exactly as stations and headquarters do, and reports every problem at
+once: the line, the column, the key, and what to write instead. It changes nothing and contacts nobody.
+
+Ends with 0 when the programme is good and with 1 when it is not.`,
+		Example: "  azs-agent programme check semeynaya-komanda.yaml\n  azs-agent programme check --json new.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src, err := readProgramme(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			p, err := loyalty.ParseProgramme(src)
+			var problems loyalty.ProgrammeProblems
+			if err != nil && !errors.As(err, &problems) {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			switch {
+			case asJSON:
+				report := programmeReport{File: args[0], OK: err == nil, Problems: append([]loyalty.ProgrammeProblem{}, problems...)}
+				if p != nil {
+					report.Name, report.Version = p.Name, p.Version
+				}
+				if err := printJSON(cmd, report); err != nil {
+					return err
+				}
+				if len(problems) > 0 {
+					return errors.New("") // the report has said it
+				}
+			case len(problems) > 0:
+				for _, problem := range problems {
+					cmd.PrintErrf("%s:%s\n", args[0], problem)
+				}
+				return fmt.Errorf("%s: %s", args[0], counted(len(problems), "problem"))
+			default:
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s version %d, in force from %s\n", args[0], p.Name, p.Version, p.Effective)
+				return err
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// readProgramme reads one byte more than a programme may have, so that a longer file is refused and not cut.
+func readProgramme(cmd *cobra.Command, name string) ([]byte, error) {
+	in := cmd.InOrStdin()
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, withHint(fmt.Errorf("reading the programme: %w", err), "name an existing file, or - for standard input")
+		}
+		defer func() { _ = f.Close() }() // only read
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, loyalty.MaxProgramme+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the programme: %w", err)
+	}
+	return b, nil
+}
