@@ -120,7 +120,7 @@ const fnc1 = "\x1d"
 
 // gs1 reads a GS1 element string: application identifiers and their values.
 func (d *Decoder) gs1(s string, f *frame) Event {
-	e := f.relay(Unknown)
+	e, bank := f.relay(Unknown), false
 	for range 64 { // more elements than any symbol holds
 		ai, value, rest, ok := element(s)
 		if !ok {
@@ -138,7 +138,10 @@ func (d *Decoder) gs1(s string, f *frame) Event {
 		case ai == "21" && e.Reason == ProductCode, ai == "00" && e.Reason == Unknown:
 			return f.relay(GoodsMark)
 		}
-		s = rest
+		s, bank = rest, bank || holdsPAN(value)
+	}
+	if bank && e.Reason == Unknown {
+		return reject(PaymentCard)
 	}
 	return e
 }
