@@ -1,0 +1,149 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/azs-edge/azs-edge/pos/api/apitest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s has changed. If that is on purpose: go test ./pos/api -update, and raise api.Version\n%s", path, firstDifference(want, got))
+	}
+}
+
+func firstDifference(want, got []byte) string {
+	w, g := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
+	for i := range min(len(w), len(g)) {
+		if w[i] != g[i] {
+			return fmt.Sprintf("line %d\n- %s\n+ %s", i+1, w[i], g[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, were %d", len(g), len(w))
+}
+
+// TestPublishedAPI holds that what integrators rely on changes only on purpose.
+func TestPublishedAPI(t *testing.T) {
+	h := newServer(t, config(newDesk(t))).Handler()
+	w := request{method: "GET", path: "/openapi.json", header: map[string]string{"Authorization": ""}}.do(t, h)
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	golden(t, "openapi.json", w.Body.Bytes())
+	var doc struct {
+		OpenAPI string
+		Paths   map[string]map[string]struct {
+			OperationID string
+			Responses   map[string]any
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Fatalf("not an OpenAPI 3.1 document (%v)", err)
+	}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			if op.OperationID == "" || op.Responses["default"] == nil || !strings.HasPrefix(path, "/v1/") {
+				t.Errorf("%s %s: no operation id, no problem among the answers, or not under /v1", method, path)
+			}
+		}
+	}
+}
+
+// TestReceiptText compares what is printed with golden text, and holds that a receipt printer can print it.
+func TestReceiptText(t *testing.T) {
+	d := newDesk(t)
+	h := newServer(t, config(d)).Handler()
+	var all strings.Builder
+	add := func(title, method, path, body string) {
+		t.Helper()
+		text := call(t, h, 200, method, path, body)["receipt_text"].(string)
+		fmt.Fprintf(&all, "== %s\n%s", title, text)
+		for line := range strings.Lines(text) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 40 {
+				t.Errorf("%s: %d columns: %s", title, n, line)
+			}
+			for _, r := range line {
+				cp866 := r < 0x7f || (r >= 'А' && r <= 'я') || r == 'Ё' || r == 'ё'
+				if !cp866 {
+					t.Errorf("%s: %q is not in code page 866", title, r)
+				}
+			}
+		}
+	}
+	order := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":50000}`, anna, fuel(40_000, 260_000))
+	add("opened", "PUT", "/v1/sales/1", order)
+	add("closed", "POST", "/v1/sales/1/close", fmt.Sprintf(`{"receipt":%s,"redeem_points_x100":45000}`, fuel(38_000, 247_000)))
+	add("accrued only", "POST", "/v1/sales/2/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, boris, fuel(38_000, 247_000)))
+	add("nothing earned", "POST", "/v1/sales/3/close", fmt.Sprintf(`{"card":%q,"receipt":{"tender":"cash","lines":[{"kind":"goods","code":"1","group":"tobacco","count_x1000":1000,"amount_kopecks":20000}]}}`, anna))
+	add("card not known", "POST", "/v1/sales/4/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, stranger, fuel(38_000, 247_000)))
+	call(t, h, 200, "PUT", "/v1/sales/5", order)
+	add("void", "POST", "/v1/sales/5/void", `{}`)
+	golden(t, "receipts.txt", []byte(all.String()))
+}
+
+// FuzzCalls sends any body to every call: the answer is a success or a problem of the table, in time, and a problem
+// leaves no entry.
+func FuzzCalls(f *testing.F) {
+	calls := []request{
+		{method: "POST", path: "/v1/identify"}, {method: "POST", path: "/v1/quote"}, {method: "PUT", path: "/v1/sales/x"},
+		{method: "POST", path: "/v1/sales/x/close"}, {method: "POST", path: "/v1/sales/x/void"}, {method: "POST", path: "/v1/sales/x/resolve"},
+		{method: "POST", path: "/v1/session"},
+	}
+	sale := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":10000,"manual_reason":"x","cashier":"y","shift":1}`, anna, fuel(20_000, 130_000))
+	for i := range calls {
+		f.Add(uint8(i), []byte(sale))
+	}
+	f.Add(uint8(0), []byte(`{"card":"`+anna+`"}`))
+	f.Add(uint8(3), []byte(fmt.Sprintf(`{"receipt":%s}`, fuel(1, 1))))
+	f.Add(uint8(5), []byte(fmt.Sprintf(`{"outcome":"closed","receipt":%s}`, fuel(1, 1))))
+	f.Add(uint8(5), []byte(`{"outcome":"void"}`))
+	f.Add(uint8(6), []byte(`{"code":"`+token+`"}`))
+	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
+		d := newDesk(t)
+		h := newServer(t, config(d)).Handler()
+		q := calls[int(which)%len(calls)]
+		q.body = string(body)
+		w := q.do(t, h)
+		if w.Code >= 200 && w.Code < 300 {
+			checkBalance(t, d)
+			return
+		}
+		p := decode(t, w.Body)
+		if w.Code >= 500 || p["code"] == nil || p["status"] != float64(w.Code) {
+			t.Errorf("%d %v", w.Code, p)
+		}
+		if d.Entries() != 0 {
+			t.Errorf("refused with %d %v, but wrote an entry", w.Code, p)
+		}
+	})
+}
+
+// checkBalance holds that nobody is overdrawn.
+func checkBalance(t *testing.T, d *apitest.Desk) {
+	t.Helper()
+	if total, spendable := d.Balance(1); total < 0 || spendable < 0 || spendable > 1_200_00 {
+		t.Errorf("balance %s, spendable %s", total, spendable)
+	}
+}
