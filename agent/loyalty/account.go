@@ -237,12 +237,15 @@ func (a *Account) Clone() Account {
 	return c
 }
 
-// Check returns an error if the account breaks its own rules: order, joined lots, positive amounts.
+// Check returns an error if the account breaks its own rules: order, joined lots, positive amounts, no more than
+// [MaxAmount] in all.
 func (a *Account) Check() error {
+	var held Points
 	for i, l := range a.Lots {
-		if l.Amount <= 0 {
+		if l.Amount <= 0 || l.Amount > MaxAmount-held {
 			return fmt.Errorf("account %d: lot %d holds %s", a.ID, i, l.Amount)
 		}
+		held += l.Amount
 		if i > 0 && a.Lots[i-1].before(l) >= 0 {
 			return fmt.Errorf("account %d: lots %d and %d are out of order", a.ID, i-1, i)
 		}

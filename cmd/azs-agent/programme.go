@@ -66,7 +66,11 @@ Ends with 0 when the programme is good and with 1 when it is not.`,
 				}
 			case len(problems) > 0:
 				for _, problem := range problems {
-					cmd.PrintErrf("%s:%s\n", args[0], problem)
+					place := args[0] + ":"
+					if problem.Line == 0 {
+						place += " "
+					}
+					cmd.PrintErrln(place + problem.String())
 				}
 				return fmt.Errorf("%s: %s", args[0], counted(len(problems), "problem"))
 			default:
