@@ -17,7 +17,6 @@ name: test
 version: 7
 effective: 2026-01-01T00:00:00+03:00
 title: {ru: Проверка, en: Test}
-unknown_card: accrue
 %s`
 
 // simple earns a point a litre and a point for 20 roubles, and never expires.
@@ -28,6 +27,7 @@ earn:
 never_earn: [tobacco]
 never_redeem: [tobacco]
 redeem: {step: 0.01}
+unknown_card: accrue
 `
 
 func programme(t testing.TB, more string) *loyalty.Programme {
