@@ -64,9 +64,9 @@ for arch in "$@"; do
 	esac
 	export PACKAGE_ARCH STAGE="$WORK/$arch"
 	mkdir "$STAGE"
-	cp "$WORK"/texts/* "$STAGE/"
+	cp -r "$WORK"/texts/* LICENSE packaging/linux packaging/guides "$STAGE/"
 	build "$STAGE/azs-agent" $goarch "$goarm"
-	# nfpm takes the times of files as they are.
+	# nfpm takes the times of files as they are, and a clone has its own.
 	find "$STAGE" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 	for packager in deb rpm; do
 		"$WORK/nfpm" package --config packaging/nfpm.yaml --packager $packager --target "$OUT/" >"$WORK/log" || { cat "$WORK/log" >&2; exit 1; }

@@ -40,7 +40,7 @@ After=multi-user.target
 Type=oneshot
 WorkingDirectory=/root
 Environment=HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart=/bin/sh -c "ip link set lo up; /root/script >/root/script.log 2>&1; echo \\\$? >/root/script.rc"
+ExecStart=/bin/sh -c "ip link set lo up; /root/script >/root/script.log 2>&1; echo \$\$? >/root/script.rc"
 ExecStopPost=/bin/systemctl --no-block poweroff
 UNIT
 		mkdir -p "$root/etc/systemd/system/graphical.target.wants"
