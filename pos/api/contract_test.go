@@ -120,9 +120,13 @@ func FuzzCalls(f *testing.F) {
 	f.Add(uint8(5), []byte(fmt.Sprintf(`{"outcome":"closed","receipt":%s}`, fuel(1, 1))))
 	f.Add(uint8(5), []byte(`{"outcome":"void"}`))
 	f.Add(uint8(6), []byte(`{"code":"`+token+`"}`))
+	at := &struct{ *apitest.Desk }{newDesk(f)}
+	c := config(at.Desk)
+	c.Desk = at
+	h := newServer(f, c).Handler()
 	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
 		d := newDesk(t)
-		h := newServer(t, config(d)).Handler()
+		at.Desk = d
 		q := calls[int(which)%len(calls)]
 		q.body = string(body)
 		w := q.do(t, h)
