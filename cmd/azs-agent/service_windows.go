@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/kardianos/service"
 	"golang.org/x/sys/windows/svc/mgr"
@@ -18,7 +17,7 @@ type windowsControl struct {
 var _ serviceControl = (*windowsControl)(nil)
 
 func newServiceControl(configFile string) (serviceControl, error) {
-	svc, err := kardianosService(nil, configFile)
+	svc, err := kardianosService(configFile)
 	if err != nil {
 		return nil, err
 	}
@@ -26,8 +25,8 @@ func newServiceControl(configFile string) (serviceControl, error) {
 }
 
 // kardianosService describes the service. The configuration's path is given in full: a service starts in System32.
-func kardianosService(program service.Interface, configFile string) (service.Service, error) {
-	svc, err := service.New(program, &service.Config{
+func kardianosService(configFile string) (service.Service, error) {
+	svc, err := service.New(nil, &service.Config{
 		Name:        serviceName,
 		DisplayName: "AZS loyalty agent",
 		Description: "Reads loyalty cards, keeps the points of this fuel station, serves the cash register.",
@@ -127,43 +126,4 @@ func (w *windowsControl) Status(context.Context) (serviceStatus, error) {
 		return serviceStatus{State: stateRunning, Enabled: true}, nil
 	}
 	return serviceStatus{State: stateStopped, Enabled: true, Hint: "azs-agent service start"}, nil
-}
-
-// stopDeadline is how long the service may take to stop before it is left to the operating system.
-const stopDeadline = 20 * time.Second
-
-// program is the daemon as kardianos/service runs it.
-type program struct {
-	run    func(context.Context) error
-	cancel context.CancelFunc
-	done   chan error
-	exit   func(error)
-}
-
-var _ service.Interface = (*program)(nil)
-
-// Start returns at once; the daemon runs on. Should it end by itself, the process ends with it, so that the recovery
-// starts it again: the service manager would otherwise show a service that does nothing as running.
-func (p *program) Start(service.Service) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
-	go func() {
-		err := p.run(ctx)
-		if ctx.Err() == nil {
-			p.exit(err)
-		}
-		p.done <- err
-	}()
-	return nil
-}
-
-// Stop waits for the daemon's end, within stopDeadline.
-func (p *program) Stop(service.Service) error {
-	p.cancel()
-	select {
-	case err := <-p.done:
-		return err
-	case <-time.After(stopDeadline):
-		return errors.New("the agent did not stop in time")
-	}
 }
