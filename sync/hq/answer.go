@@ -1,0 +1,144 @@
+package hq
+
+import (
+	"fmt"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+)
+
+// Ask is a station's question, its bounds checked: the account behind a card (or an account), and rights if TopUp.
+type Ask struct {
+	ID         uint64
+	DeadlineMS uint32
+	Card       loyalty.CardNumber
+	Account    loyalty.AccountID // instead of Card
+	Epoch      loyalty.Epoch
+	TopUp      bool
+	Statement  loyalty.Statement
+	Want       loyalty.Points
+}
+
+// ParseAsk reads an ask.
+func ParseAsk(payload []byte) (*Ask, error) {
+	m, err := wire.Decode[pb.Ask](payload)
+	if err != nil {
+		return nil, err
+	}
+	a := &Ask{ID: m.Id, DeadlineMS: m.DeadlineMs, Card: loyalty.CardNumber(m.Card), Account: loyalty.AccountID(m.Account), Epoch: loyalty.Epoch(m.Epoch)}
+	if a.Card == "" && a.Account == 0 {
+		return nil, fmt.Errorf("%w: ask about neither card nor account", wire.ErrMessage)
+	}
+	if m.TopUp != nil {
+		a.TopUp, a.Want = true, loyalty.Points(m.TopUp.Want)
+		a.Statement, err = wire.ToStatement(m.TopUp.Statement)
+	}
+	return a, err
+}
+
+// Reply is what a question came to.
+type Reply struct {
+	Answer  *pb.Answer
+	Granted loyalty.Points // by how much the station's rights were raised
+	Touched []loyalty.StationID
+}
+
+// Answer says what headquarters knows of a card or an account and, asked for a top-up, raises the station's rights as
+// far as the account's spendable points cover. It is a target, not a sum: the same question again, late or doubled,
+// raises nothing more.
+//
+// Rights are issued only to the epoch that headquarters has, of a journal that does not fork, and only if the station's
+// statement fits what these books have issued: books restored from an older copy first hear what the station did.
+func Answer(tx Tx, station loyalty.StationID, a *Ask, at loyalty.Instant) (Reply, error) {
+	reply := Reply{Answer: &pb.Answer{Id: a.ID, Time: int64(at)}}
+	stations, err := tx.Stations([]loyalty.StationID{station})
+	if err != nil {
+		return Reply{}, err
+	}
+	s := stations[station]
+	if s == nil {
+		reply.Answer.Refusal = string(loyalty.Offline)
+		return reply, nil
+	}
+	card, id := loyalty.Card{State: loyalty.Active, MayRedeem: true}, a.Account
+	if a.Card != "" {
+		cards, err := tx.Cards([]loyalty.CardNumber{a.Card})
+		if err != nil {
+			return Reply{}, err
+		}
+		c, ok := cards[a.Card]
+		if !ok {
+			reply.Answer.Refusal = string(loyalty.UnknownCard)
+			return reply, nil
+		}
+		card, id = c, c.Account
+		reply.Answer.Card = wire.FromCard(&c)
+	}
+	records, err := tx.Records([]loyalty.AccountID{id})
+	if err != nil {
+		return Reply{}, err
+	}
+	r := records[id]
+	if r == nil {
+		reply.Answer.Refusal = string(loyalty.UnknownCard)
+		return reply, nil
+	}
+	return reply, reply.fill(tx, s, a, card, r, at)
+}
+
+func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalty.Record, at loyalty.Instant) error {
+	c := &Changes{}
+	id, key := r.Account.ID, loyalty.CellKey{Station: s.ID, Epoch: s.Cursor.Epoch}
+	if a.TopUp && a.Epoch == s.Cursor.Epoch && !s.Forked {
+		before := r.Cells[key]
+		want := a.Want
+		if card.State != loyalty.Active || !card.MayRedeem || card.Kind == loyalty.StaffKind {
+			want = 0
+		}
+		if st := a.Statement; st.Used-st.Voided+st.Returned > before.Issued {
+			c.Alarms = append(c.Alarms, Alarm{
+				Station: s.ID, Kind: RestoredAlarm, Epoch: key.Epoch, First: at, Last: at,
+				Text: fmt.Sprintf("account %d: the station has used and returned %s, these books have issued %s", id, st.Used-st.Voided+st.Returned, before.Issued),
+			})
+		} else if issued := r.TopUp(key, st, want, at); r.Cells[key] != before {
+			c.Records = append(c.Records, r)
+			reply.Granted = issued - before.Issued
+		} else {
+			r.Version-- // nothing has changed, and the books are not written
+		}
+		reply.Answer.Grant = &pb.Grant{Account: uint64(id), Epoch: uint32(key.Epoch), Issued: uint64(r.Cells[key].Issued)}
+	}
+	var changed []loyalty.AccountID
+	if len(c.Records) > 0 {
+		changed = append(changed, id)
+	}
+	var err error
+	if reply.Touched, err = meet(tx, c, Knowledge{id, s.ID}, changed); err != nil {
+		return err
+	}
+	snapshot := r.Snapshot(key, s.Cursor.Seq, at)
+	fit(&snapshot.Account, at)
+	reply.Answer.Snapshot = wire.FromSnapshot(&snapshot)
+	if c.empty() {
+		return nil
+	}
+	return tx.Save(c)
+}
+
+// meet notes that a station was told of an account, and touches the others if it has changed.
+func meet(tx Tx, c *Changes, k Knowledge, changed []loyalty.AccountID) ([]loyalty.StationID, error) {
+	if len(changed) > 0 {
+		return spread(tx, c, changed, []Knowledge{k}, k.Station)
+	}
+	knowing, err := tx.Knowing([]loyalty.AccountID{k.Account})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range knowing[k.Account] {
+		if s == k.Station {
+			return nil, nil
+		}
+	}
+	return spread(tx, c, nil, []Knowledge{k}, k.Station)
+}

@@ -1,0 +1,18 @@
+// Package hq is headquarters' end of the wire: it takes in what the stations' journals say, keeps the books of record,
+// answers questions and sends every station what it has to know.
+//
+// The rules are here and pure of storage: [Greet], [Post], [Answer], [NextDown] and their kin read and write through a
+// [Tx], and the same functions run on the embedded store and on a database. A [Store] only loads and writes; hqtest is
+// the suite that says whether it does so faithfully. [Books] runs the rules in a store's transactions, and [Receiver]
+// carries them over MQTT.
+//
+// It promises:
+//   - an acknowledgement is sent only after the store has committed;
+//   - an entry has its effect once, whatever is lost, repeated, delayed or reordered on the way and whoever is killed
+//     when: by its place (station, epoch, seq) and by its operation id, for ever;
+//   - an entry that cannot be applied is kept with its reason, acknowledged and reported, and holds nothing up;
+//   - rights to redeem are issued only while all rights outstanding are covered by the account's spendable points.
+//
+// It does not promise that a station has got something until that station has said so, and it trusts no broker with
+// anything.
+package hq

@@ -1,0 +1,249 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"slices"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal appends the checksum of a key and its value.
+func seal(key, value []byte) []byte {
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+	return binary.BigEndian.AppendUint32(value, sum)
+}
+
+// unseal takes the checksum off, or returns [ErrCorrupt].
+func unseal(key, sealed []byte) ([]byte, error) {
+	n := len(sealed) - 4
+	if n < 0 {
+		return nil, fmt.Errorf("%w: key %x has a value of %d bytes", ErrCorrupt, key, len(sealed))
+	}
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, sealed[:n])
+	if sum != binary.BigEndian.Uint32(sealed[n:]) {
+		return nil, fmt.Errorf("%w: key %x has a wrong checksum", ErrCorrupt, key)
+	}
+	return sealed[:n:n], nil
+}
+
+// reader takes a value apart; the first thing wrong stays in err.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) bytes(n int) []byte {
+	if r.err != nil || n < 0 || n > len(r.b) {
+		r.err = fmt.Errorf("%w: a value is too short", ErrCorrupt)
+		return nil
+	}
+	out := r.b[:n:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *reader) uint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.err = fmt.Errorf("%w: a value is too short", ErrCorrupt)
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) int() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.err = fmt.Errorf("%w: a value is too short", ErrCorrupt)
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) text() []byte { return r.bytes(int(min(r.uint(), 1<<30))) }
+
+func (r *reader) fixed(to []byte) { copy(to, r.bytes(len(to))) }
+
+// end is the error, also if something is left over.
+func (r *reader) end() error {
+	if r.err == nil && len(r.b) != 0 {
+		return fmt.Errorf("%w: a value is too long", ErrCorrupt)
+	}
+	return r.err
+}
+
+func appendText(b []byte, s []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func encodeStation(s *hq.Station) []byte {
+	b := binary.AppendUvarint(nil, uint64(s.Cursor.Epoch))
+	b = binary.AppendUvarint(b, uint64(s.Cursor.Seq))
+	b = append(b, s.Cursor.Hash[:]...)
+	b = append(b, s.Boot[:]...)
+	return append(b, flag(s.Forked))
+}
+
+func flag(v bool) byte {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+func decodeStation(id loyalty.StationID, v []byte) (*hq.Station, error) {
+	r := &reader{b: v}
+	s := &hq.Station{ID: id}
+	s.Cursor.Epoch, s.Cursor.Seq = loyalty.Epoch(r.uint()), loyalty.Seq(r.uint())
+	r.fixed(s.Cursor.Hash[:])
+	r.fixed(s.Boot[:])
+	s.Forked = r.uint() == 1
+	return s, r.end()
+}
+
+func encodeSighting(s *hq.Sighting) []byte {
+	b := binary.AppendUvarint(nil, s.Session)
+	b = append(b, flag(s.Online))
+	b = binary.AppendVarint(b, int64(s.At))
+	b = appendText(b, []byte(s.Version))
+	b = binary.AppendUvarint(b, s.Backlog)
+	b = binary.AppendVarint(b, int64(s.OldestUnsent))
+	b = binary.AppendUvarint(b, uint64(s.Clock))
+	b = binary.AppendUvarint(b, s.DiskFree)
+	return binary.AppendUvarint(b, uint64(s.LastSeq))
+}
+
+func decodeSighting(id loyalty.StationID, v []byte) (hq.Sighting, error) {
+	r := &reader{b: v}
+	s := hq.Sighting{Station: id, Session: r.uint(), Online: r.uint() == 1, At: loyalty.Instant(r.int()), Version: string(r.text())}
+	s.Backlog, s.OldestUnsent, s.Clock = r.uint(), loyalty.Instant(r.int()), loyalty.ClockMark(r.uint())
+	s.DiskFree, s.LastSeq = r.uint(), loyalty.Seq(r.uint())
+	return s, r.end()
+}
+
+// A journal value keeps what headquarters knows of an entry, and last the entry as the station wrote it.
+func encodeLine(l *hq.Line) []byte {
+	b := make([]byte, 0, len(l.Bytes)+len(l.Reason)+96)
+	b = binary.AppendUvarint(b, l.Pos)
+	b = binary.AppendVarint(b, int64(l.At))
+	b = append(b, l.Op[:]...)
+	b = binary.AppendUvarint(b, uint64(l.Account))
+	b = append(b, byte(l.Outcome))
+	b = appendText(b, []byte(l.Reason))
+	b = append(b, l.Hash[:]...)
+	return append(b, l.Bytes...)
+}
+
+func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
+	r := &reader{b: v}
+	l := &hq.Line{Place: at, Pos: r.uint(), At: loyalty.Instant(r.int())}
+	r.fixed(l.Op[:])
+	l.Account, l.Outcome, l.Reason = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), string(r.text())
+	r.fixed(l.Hash[:])
+	l.Bytes = slices.Clone(r.b)
+	return l, r.err
+}
+
+func appendAccount(b []byte, a *loyalty.Account) []byte {
+	b = append(b, byte(a.State))
+	b = binary.AppendUvarint(b, uint64(len(a.Lots)))
+	for _, l := range a.Lots {
+		b = binary.AppendUvarint(b, uint64(l.Amount))
+		b = binary.AppendVarint(b, int64(l.ActiveFrom))
+		b = binary.AppendVarint(b, int64(l.Expires))
+	}
+	return b
+}
+
+func (r *reader) account(id loyalty.AccountID) loyalty.Account {
+	a := loyalty.Account{ID: id, State: loyalty.State(r.uint())}
+	n := r.uint()
+	if n > uint64(len(r.b)) { // a lot is three bytes at least
+		r.err = fmt.Errorf("%w: account %d with %d lots", ErrCorrupt, id, n)
+		return a
+	}
+	for range n {
+		a.Lots = append(a.Lots, loyalty.Lot{
+			Amount: loyalty.Points(r.uint()), ActiveFrom: loyalty.Instant(r.int()), Expires: loyalty.Instant(r.int()),
+		})
+	}
+	return a
+}
+
+func encodeRecord(rec *loyalty.Record) []byte {
+	b := binary.AppendUvarint(nil, rec.Version)
+	b = appendAccount(b, &rec.Account)
+	keys := slices.SortedFunc(maps.Keys(rec.Cells), func(a, b loyalty.CellKey) int {
+		if a.Station != b.Station {
+			return int(a.Station) - int(b.Station)
+		}
+		return int(int64(a.Epoch) - int64(b.Epoch))
+	})
+	b = binary.AppendUvarint(b, uint64(len(keys)))
+	for _, k := range keys {
+		c := rec.Cells[k]
+		b = binary.AppendUvarint(b, uint64(k.Station))
+		b = binary.AppendUvarint(b, uint64(k.Epoch))
+		for _, v := range []loyalty.Points{c.Issued, c.Used, c.Voided, c.Returned, c.Posted} {
+			b = binary.AppendUvarint(b, uint64(v))
+		}
+	}
+	return b
+}
+
+func decodeRecord(id loyalty.AccountID, v []byte) (*loyalty.Record, error) {
+	r := &reader{b: v}
+	rec := &loyalty.Record{Version: r.uint()}
+	rec.Account = r.account(id)
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		return nil, fmt.Errorf("%w: account %d with %d cells", ErrCorrupt, id, n)
+	}
+	for range n {
+		k := loyalty.CellKey{Station: loyalty.StationID(r.uint()), Epoch: loyalty.Epoch(r.uint())}
+		var c loyalty.Rights
+		for _, p := range []*loyalty.Points{&c.Issued, &c.Used, &c.Voided, &c.Returned, &c.Posted} {
+			*p = loyalty.Points(r.uint())
+		}
+		if rec.Cells == nil {
+			rec.Cells = make(map[loyalty.CellKey]loyalty.Rights, n)
+		}
+		rec.Cells[k] = c
+	}
+	return rec, r.end()
+}
+
+func encodeCard(c *loyalty.Card) ([]byte, error) { return wire.FromCard(c).MarshalVT() }
+
+func decodeCard(v []byte) (loyalty.Card, error) {
+	var m pb.Card
+	if err := m.UnmarshalVT(v); err != nil {
+		return loyalty.Card{}, fmt.Errorf("%w: card: %w", ErrCorrupt, err)
+	}
+	return wire.ToCard(&m)
+}
+
+func encodeAlarm(a *hq.Alarm) []byte {
+	b := binary.AppendVarint(nil, int64(a.First))
+	b = binary.AppendVarint(b, int64(a.Last))
+	b = binary.AppendUvarint(b, a.Count)
+	b = appendText(b, []byte(a.Text))
+	return append(b, a.Evidence...)
+}
+
+func decodeAlarm(a hq.Alarm, v []byte) (hq.Alarm, error) {
+	r := &reader{b: v}
+	a.First, a.Last, a.Count, a.Text = loyalty.Instant(r.int()), loyalty.Instant(r.int()), r.uint(), string(r.text())
+	a.Evidence = slices.Clone(r.b)
+	return a, r.err
+}

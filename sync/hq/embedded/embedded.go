@@ -1,0 +1,293 @@
+// Package embedded is headquarters' ledger of record in one bbolt file: for the demonstration, for tests, and for a
+// network that one machine serves.
+//
+// It promises that what Update has returned from is on the disk; that transactions are serial; that every value carries
+// a checksum over itself and its key, so that a flipped bit is an error and never a balance; and that [Store.Check]
+// re-walks every journal's chain and recomputes every balance from the entries.
+//
+// One goroutine writes. It takes whatever is waiting, without waiting for more, into one transaction and one fsync, so
+// that a lone question is not delayed and a thousand share the disk.
+//
+// It does not replicate: a copy of the file is a backup. When an older copy is put back, stations send again what it
+// lacks, and down-streams begin anew where stations have got more than the copy has sent.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/azs-edge/azs-edge/sync/hq"
+)
+
+// The errors of this store, beside [hq.ErrBroken].
+var (
+	// ErrInUse means that another process has the file open.
+	ErrInUse = errors.New("the store is in use by another process")
+	// ErrCorrupt means that a value's checksum or form is wrong.
+	ErrCorrupt = errors.New("the store is corrupt")
+	// ErrClosed means that the store was closed.
+	ErrClosed = errors.New("the store is closed")
+	// ErrSchema means that the file was written by a newer program, or is not a store of headquarters.
+	ErrSchema = errors.New("the store has a schema that this program does not know")
+)
+
+// Config is what [Open] needs; only Path is required.
+type Config struct {
+	// Path of the file; it is made, with its folder, if it does not exist.
+	Path string
+	// Now is the clock that tells this life of the store from others. Default: time.Now.
+	Now func() time.Time
+	// Wait for another process to let go of the file. Default: one second.
+	Wait time.Duration
+	// ReadOnly opens for Check and reading.
+	ReadOnly bool
+}
+
+// Store is the ledger of record in one file. It is safe for concurrent use.
+type Store struct {
+	db       *bolt.DB
+	requests chan *request
+	closing  chan struct{}
+	done     chan struct{}
+	close    sync.Once
+	err      error // of Close
+
+	mu     sync.Mutex
+	broken error
+}
+
+var _ hq.Store = (*Store)(nil)
+
+// group bounds how many transactions share a commit.
+const group = 256
+
+// request is one Update.
+type request struct {
+	fn   func(hq.Tx) error
+	done chan error
+}
+
+// Open opens or makes the file. The caller closes the store.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Wait == 0 {
+		cfg.Wait = time.Second
+	}
+	if !cfg.ReadOnly {
+		if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o750); err != nil {
+			return nil, fmt.Errorf("open the store: %w", err)
+		}
+	}
+	opt := &bolt.Options{Timeout: cfg.Wait, FreelistType: bolt.FreelistMapType, ReadOnly: cfg.ReadOnly}
+	if runtime.GOOS != "windows" {
+		opt.InitialMmapSize = 1 << 30 // a reader never holds up a file that grows within it
+	}
+	db, err := bolt.Open(cfg.Path, 0o600, opt)
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fmt.Errorf("open %s: %w", cfg.Path, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s := &Store{db: db, requests: make(chan *request, group), closing: make(chan struct{}), done: make(chan struct{})}
+	if err := s.prepare(cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Path, err), db.Close())
+	}
+	go s.write()
+	return s, nil
+}
+
+// prepare makes the buckets of a new file, checks the schema of an old one and begins a life.
+func (s *Store) prepare(cfg Config) error {
+	if cfg.ReadOnly {
+		return s.db.View(func(btx *bolt.Tx) error { return (&tx{Tx: btx}).schema() })
+	}
+	err := s.db.Update(func(btx *bolt.Tx) error {
+		for _, b := range buckets {
+			if _, err := btx.CreateBucketIfNotExists(b); err != nil {
+				return err
+			}
+		}
+		t := &tx{Tx: btx}
+		if err := t.schema(); err != nil {
+			return err
+		}
+		return t.begin(uint64(cfg.Now().UnixMilli()))
+	})
+	if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(cfg.Path))
+}
+
+// syncFolder makes a new file's name durable.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // the file system journals names, and folders cannot be opened
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Close waits for what is being written and closes the file. Updates after it return [ErrClosed].
+func (s *Store) Close() error {
+	s.close.Do(func() {
+		close(s.closing)
+		<-s.done
+		s.err = s.db.Close()
+	})
+	return s.err
+}
+
+// Update runs fn in a transaction and returns after the fsync. See [hq.Store].
+func (s *Store) Update(ctx context.Context, fn func(hq.Tx) error) error {
+	if s.db.IsReadOnly() {
+		return fmt.Errorf("%w for reading only", ErrInUse)
+	}
+	r := &request{fn: fn, done: make(chan error, 1)}
+	select {
+	case s.requests <- r:
+	case <-s.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-s.done:
+		// The writer has ended; it may have answered just before.
+		select {
+		case err := <-r.done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// View runs fn on the last committed state. See [hq.Store].
+func (s *Store) View(ctx context.Context, fn func(hq.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := s.db.View(func(btx *bolt.Tx) error { return fn(&tx{Tx: btx}) })
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}
+
+// write is the one writer.
+func (s *Store) write() {
+	defer close(s.done)
+	for {
+		select {
+		case r := <-s.requests:
+			s.commit(s.gather(r))
+		case <-s.closing:
+			return
+		}
+	}
+}
+
+// gather takes what is waiting, without waiting for more.
+func (s *Store) gather(first *request) []*request {
+	runtime.Gosched() // lets callers that are about to ask do so: they share the fsync
+	rs := []*request{first}
+	for len(rs) < group {
+		select {
+		case r := <-s.requests:
+			rs = append(rs, r)
+		default:
+			return rs
+		}
+	}
+	return rs
+}
+
+// maxFree is how many free pages are still worth writing down with every commit. Above it the list costs more than the
+// scan at the next start.
+const maxFree = 1000
+
+// errNothing rolls a transaction back in which nobody wrote: there is nothing to wait for the disk for.
+var errNothing = errors.New("nothing to write")
+
+// commit runs the requests in one transaction. One that fails before it has written is answered alone; one that fails
+// in the middle of writing undoes the transaction, and all are run once more, each for itself.
+func (s *Store) commit(rs []*request) {
+	if err := s.failure(); err != nil {
+		answer(rs, err)
+		return
+	}
+	st := s.db.Stats()
+	s.db.NoFreelistSync = st.FreePageN+st.PendingPageN > maxFree
+	errs := make([]error, len(rs))
+	half, dirty := false, false
+	err := s.db.Update(func(btx *bolt.Tx) error {
+		for i, r := range rs {
+			t := &tx{Tx: btx}
+			errs[i] = r.fn(t)
+			dirty = dirty || t.dirty
+			if errs[i] != nil && t.dirty {
+				half = true
+				return errs[i]
+			}
+		}
+		if !dirty {
+			return errNothing
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errNothing):
+	case half && len(rs) > 1:
+		for _, r := range rs {
+			s.commit([]*request{r})
+		}
+		return
+	case half:
+		answer(rs, errs[0])
+		return
+	case err != nil:
+		// The commit failed: the disk may or may not have it. Only a new start finds out.
+		s.fail(err)
+		answer(rs, s.failure())
+		return
+	}
+	for i, r := range rs {
+		r.done <- errs[i]
+	}
+}
+
+func answer(rs []*request, err error) {
+	for _, r := range rs {
+		r.done <- err
+	}
+}
+
+func (s *Store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = fmt.Errorf("%w: %w", hq.ErrBroken, err)
+}
+
+func (s *Store) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}

@@ -1,0 +1,412 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// The buckets. Numbers in keys are big-endian, so that keys sort as numbers do.
+var (
+	bMeta      = []byte("meta")      // name -> value
+	bLives     = []byte("lives")     // first down-stream number of a life u64 -> last of it u64
+	bStation   = []byte("station")   // station u32 -> cursor, boot
+	bSeen      = []byte("seen")      // station u32 -> sighting
+	bEpoch     = []byte("epoch")     // station u32, epoch u32 -> nonce, instant
+	bJournal   = []byte("journal")   // station u32, epoch u32, seq u64 -> line
+	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
+	bOp        = []byte("op")        // operation id -> station, epoch, seq
+	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
+	bAccount   = []byte("account")   // account u64 -> record
+	bOpening   = []byte("opening")   // account u64 -> as it was brought in
+	bCard      = []byte("card")      // number -> card
+	bCardOf    = []byte("cardof")    // account u64, number -> nothing
+	bKnows     = []byte("knows")     // account u64, station u32 -> nothing
+	bKnown     = []byte("known")     // station u32, account u64 -> nothing
+	bStream    = []byte("stream")    // station u32 -> id, acked
+	bDown      = []byte("down")      // station u32, seq u64 -> item key
+	bDownKey   = []byte("downkey")   // station u32, item key -> seq u64
+	bProgramme = []byte("programme") // version u32 -> source
+	bAlarm     = []byte("alarm")     // station u32, epoch u32, kind -> alarm
+)
+
+var buckets = [][]byte{
+	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bAside, bAccount, bOpening, bCard, bCardOf, bKnows,
+	bKnown, bStream, bDown, bDownKey, bProgramme, bAlarm,
+}
+
+// schemaVersion is that of the layout above.
+const schemaVersion = 1
+
+var (
+	kSchema = []byte("schema")
+	kPos    = []byte("pos")  // last given place in the stream
+	kDown   = []byte("down") // last given down-stream number
+	kLife   = []byte("life") // first down-stream number of this life
+)
+
+// tx is one transaction; it is an [hq.Tx].
+type tx struct {
+	*bolt.Tx
+	dirty bool // something was written
+}
+
+var _ hq.Tx = (*tx)(nil)
+
+func u32[T ~uint32](v T) []byte { return binary.BigEndian.AppendUint32(nil, uint32(v)) }
+func u64[T ~uint64](v T) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
+
+func placeKey(p hq.Place) []byte {
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, 16), uint32(p.Station))
+	b = binary.BigEndian.AppendUint32(b, uint32(p.Epoch))
+	return binary.BigEndian.AppendUint64(b, uint64(p.Seq))
+}
+
+func placeOf(key []byte) (hq.Place, error) {
+	if len(key) != 16 {
+		return hq.Place{}, fmt.Errorf("%w: place of %d bytes", ErrCorrupt, len(key))
+	}
+	return hq.Place{
+		Station: loyalty.StationID(binary.BigEndian.Uint32(key)), Epoch: loyalty.Epoch(binary.BigEndian.Uint32(key[4:])),
+		Seq: loyalty.Seq(binary.BigEndian.Uint64(key[8:])),
+	}, nil
+}
+
+// get reads a value; nil if there is none. It is valid until the transaction ends.
+func (t *tx) get(bucket, key []byte) ([]byte, error) {
+	v := t.Bucket(bucket).Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	v, err := unseal(key, v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", bucket, err)
+	}
+	if v == nil {
+		v = []byte{}
+	}
+	return v, nil
+}
+
+// put writes a value. bbolt keeps the slices until the commit: both are the store's from here on.
+func (t *tx) put(bucket, key, value []byte) error {
+	t.dirty = true
+	return t.Bucket(bucket).Put(key, seal(key, value))
+}
+
+func (t *tx) delete(bucket, key []byte) error {
+	t.dirty = true
+	return t.Bucket(bucket).Delete(key)
+}
+
+// number reads a counter; zero if there is none.
+func (t *tx) number(bucket, key []byte) (uint64, error) {
+	v, err := t.get(bucket, key)
+	if err != nil || v == nil {
+		return 0, err
+	}
+	if len(v) != 8 {
+		return 0, fmt.Errorf("%w: %s of %d bytes", ErrCorrupt, key, len(v))
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// schema writes the version into a new file and refuses one that is not ours.
+func (t *tx) schema() error {
+	if t.Bucket(bMeta) == nil {
+		return ErrSchema
+	}
+	v, err := t.number(bMeta, kSchema)
+	switch {
+	case err != nil:
+		return err
+	case v == 0 && t.Writable():
+		return t.put(bMeta, kSchema, u64(uint64(schemaVersion)))
+	case v != schemaVersion:
+		return fmt.Errorf("%w: version %d, this program knows %d", ErrSchema, v, schemaVersion)
+	}
+	return nil
+}
+
+// Down-stream numbers carry the life of the store that gave them out: a life begins at the clock, far above anything a
+// life before could have reached. A number that a station shows and no life of this file has given out was given out by
+// a life that this file does not remember: it is an older copy.
+const lifeShift = 16 // 65,536 numbers for every millisecond of a life
+
+// maxLives bounds how many lives are remembered; an older number makes the down-stream begin anew.
+const maxLives = 1000
+
+func (t *tx) begin(now uint64) error {
+	last, err := t.number(bMeta, kDown)
+	if err != nil {
+		return err
+	}
+	life, err := t.number(bMeta, kLife)
+	if err != nil {
+		return err
+	}
+	if life != 0 {
+		if err := t.put(bLives, u64(life), u64(last)); err != nil {
+			return err
+		}
+	}
+	c := t.Bucket(bLives).Cursor()
+	for n := t.Bucket(bLives).Inspect().KeyN; n > maxLives; n-- {
+		k, _ := c.First()
+		if err := t.delete(bLives, slices.Clone(k)); err != nil {
+			return err
+		}
+	}
+	first := max(last+1, now<<lifeShift)
+	if err := t.put(bMeta, kDown, u64(first)); err != nil {
+		return err
+	}
+	return t.put(bMeta, kLife, u64(first))
+}
+
+// Issued tells whether this store has given out a down-stream number. See [hq.Tx].
+func (t *tx) Issued(seq uint64) (bool, error) {
+	life, err := t.number(bMeta, kLife)
+	if err != nil {
+		return false, err
+	}
+	last, err := t.number(bMeta, kDown)
+	if err != nil {
+		return false, err
+	}
+	if seq > life {
+		return seq <= last, nil
+	}
+	c := t.Bucket(bLives).Cursor()
+	k, _ := c.Seek(u64(seq))
+	if k == nil {
+		k, _ = c.Last()
+	} else {
+		k, _ = c.Prev()
+	}
+	if k == nil {
+		return false, nil
+	}
+	end, err := t.number(bLives, k)
+	return seq <= end, err
+}
+
+// Stations reads stations. See [hq.Tx].
+func (t *tx) Stations(ids []loyalty.StationID) (map[loyalty.StationID]*hq.Station, error) {
+	out := make(map[loyalty.StationID]*hq.Station, len(ids))
+	for _, id := range ids {
+		v, err := t.get(bStation, u32(id))
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		if out[id], err = decodeStation(id, v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Sighting reads what a station last said of itself. See [hq.Tx].
+func (t *tx) Sighting(id loyalty.StationID) (hq.Sighting, error) {
+	v, err := t.get(bSeen, u32(id))
+	if err != nil || v == nil {
+		return hq.Sighting{}, err
+	}
+	return decodeSighting(id, v)
+}
+
+// line reads an entry; nil if there is none.
+func (t *tx) line(at hq.Place) (*hq.Line, error) {
+	v, err := t.get(bJournal, placeKey(at))
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return decodeLine(at, v)
+}
+
+// HashAt is the hash after an entry. See [hq.Tx].
+func (t *tx) HashAt(at hq.Place) (wire.Hash, bool, error) {
+	l, err := t.line(at)
+	if err != nil || l == nil {
+		return wire.Hash{}, false, err
+	}
+	return l.Hash, true, nil
+}
+
+// Nonce is the one an epoch was registered with. See [hq.Tx].
+func (t *tx) Nonce(station loyalty.StationID, epoch loyalty.Epoch) (n wire.Nonce, ok bool, err error) {
+	v, err := t.get(bEpoch, append(u32(station), u32(epoch)...))
+	if err != nil || v == nil {
+		return n, false, err
+	}
+	r := &reader{b: v}
+	r.fixed(n[:])
+	r.int()
+	return n, true, r.end()
+}
+
+// Operations finds the entries that first carried operations. See [hq.Tx].
+func (t *tx) Operations(ops []loyalty.OpID) (map[loyalty.OpID]*hq.Line, error) {
+	out := make(map[loyalty.OpID]*hq.Line)
+	for _, op := range ops {
+		v, err := t.get(bOp, op[:])
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		at, err := placeOf(v)
+		if err != nil {
+			return nil, err
+		}
+		l, err := t.line(at)
+		if err != nil {
+			return nil, err
+		}
+		if l == nil {
+			return nil, fmt.Errorf("%w: operation %s is at no entry", ErrCorrupt, op)
+		}
+		out[op] = l
+	}
+	return out, nil
+}
+
+// SetAside lists the newest entries that could not be applied. See [hq.Tx].
+func (t *tx) SetAside(station loyalty.StationID, epoch loyalty.Epoch, limit int) ([]*hq.Line, error) {
+	prefix := append(u32(station), u32(epoch)...)
+	c := t.Bucket(bAside).Cursor()
+	k, _ := c.Seek(append(slices.Clone(prefix), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
+	if k == nil {
+		k, _ = c.Last()
+	} else {
+		k, _ = c.Prev()
+	}
+	var out []*hq.Line
+	for ; k != nil && len(out) < limit && slices.Equal(k[:8], prefix); k, _ = c.Prev() {
+		at, err := placeOf(k)
+		if err != nil {
+			return nil, err
+		}
+		l, err := t.line(at)
+		if err != nil || l == nil {
+			return nil, fmt.Errorf("entry set aside at %v: %w", at, err)
+		}
+		out = append(out, l)
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// Cards reads cards. See [hq.Tx].
+func (t *tx) Cards(numbers []loyalty.CardNumber) (map[loyalty.CardNumber]loyalty.Card, error) {
+	out := make(map[loyalty.CardNumber]loyalty.Card, len(numbers))
+	for _, n := range numbers {
+		v, err := t.get(bCard, []byte(n))
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		if out[n], err = decodeCard(v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// CardsOf lists cards of an account. See [hq.Tx].
+func (t *tx) CardsOf(account loyalty.AccountID, limit int) ([]loyalty.Card, error) {
+	prefix := u64(account)
+	var numbers []loyalty.CardNumber
+	c := t.Bucket(bCardOf).Cursor()
+	for k, _ := c.Seek(prefix); k != nil && len(k) > 8 && slices.Equal(k[:8], prefix) && len(numbers) < limit; k, _ = c.Next() {
+		numbers = append(numbers, loyalty.CardNumber(k[8:]))
+	}
+	cards, err := t.Cards(numbers)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]loyalty.Card, 0, len(cards))
+	for _, n := range numbers {
+		if card, ok := cards[n]; ok {
+			out = append(out, card)
+		}
+	}
+	return out, nil
+}
+
+// Records reads accounts. See [hq.Tx].
+func (t *tx) Records(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Record, error) {
+	out := make(map[loyalty.AccountID]*loyalty.Record, len(ids))
+	for _, id := range ids {
+		v, err := t.get(bAccount, u64(id))
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		if out[id], err = decodeRecord(id, v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Openings reads accounts as they were brought in. See [hq.Tx].
+func (t *tx) Openings(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Account, error) {
+	out := make(map[loyalty.AccountID]*loyalty.Account, len(ids))
+	for _, id := range ids {
+		v, err := t.get(bOpening, u64(id))
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		r := &reader{b: v}
+		a := r.account(id)
+		if err := r.end(); err != nil {
+			return nil, err
+		}
+		out[id] = &a
+	}
+	return out, nil
+}
+
+// Knowing lists who knows each account. See [hq.Tx].
+func (t *tx) Knowing(accounts []loyalty.AccountID) (map[loyalty.AccountID][]loyalty.StationID, error) {
+	out := make(map[loyalty.AccountID][]loyalty.StationID, len(accounts))
+	c := t.Bucket(bKnows).Cursor()
+	for _, id := range accounts {
+		prefix := u64(id)
+		for k, _ := c.Seek(prefix); len(k) == 12 && slices.Equal(k[:8], prefix); k, _ = c.Next() {
+			out[id] = append(out[id], loyalty.StationID(binary.BigEndian.Uint32(k[8:])))
+		}
+	}
+	return out, nil
+}
+
+// Programme is the newest one. See [hq.Tx].
+func (t *tx) Programme() (uint32, []byte, error) {
+	k, _ := t.Bucket(bProgramme).Cursor().Last()
+	if k == nil {
+		return 0, nil, nil
+	}
+	v, err := t.get(bProgramme, k)
+	if err != nil {
+		return 0, nil, err
+	}
+	return binary.BigEndian.Uint32(k), slices.Clone(v), nil
+}

@@ -1,0 +1,426 @@
+package hq
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+)
+
+// Batch is a run of a station's journal, as a message brought it: whole and with its chain checked, by [wire.OpenBatch].
+type Batch struct {
+	Station loyalty.StationID
+	*wire.Batch
+}
+
+// Receipt says what became of a batch.
+type Receipt struct {
+	Verdict Verdict
+	Cursor  Cursor // of the station after the group
+	Posted  int    // entries that are new with this batch
+	// SetAside are the entries of this batch that could not be applied, of those that are new with it.
+	SetAside []SetAsideEntry
+}
+
+// SetAsideEntry is an entry that was kept but not applied.
+type SetAsideEntry struct {
+	Seq    loyalty.Seq
+	Op     loyalty.OpID
+	Reason string
+}
+
+// Verdict is what headquarters thinks of a batch.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Taken    Verdict = iota // committed, now or before
+	Gap                     // something before it has not arrived: dropped
+	Forked                  // it does not continue the journal that headquarters has: dropped
+	Stranger                // the station is not enrolled: dropped
+)
+
+// Result is what a group has done.
+type Result struct {
+	Receipts []Receipt // one for each batch, in order
+	Touched  []loyalty.StationID
+	Counts   [outcomes]int // new entries by Outcome
+	Alarms   []Alarm
+}
+
+// Post applies a group of batches, of any stations and in any order, in one transaction. It changes nothing of a batch
+// that does not continue its station's journal. What it returns is to be told to the stations only after the commit.
+func Post(tx Tx, batches []*Batch, at loyalty.Instant) (*Result, error) {
+	p := &posting{tx: tx, at: at, moved: map[loyalty.StationID]bool{}, changes: &Changes{}, result: &Result{Receipts: make([]Receipt, len(batches))}}
+	steps := []func([]*Batch) error{p.place, p.read, p.apply, p.tell}
+	for _, step := range steps {
+		if err := step(batches); err != nil {
+			return nil, err
+		}
+	}
+	if p.changes.empty() {
+		return p.result, nil
+	}
+	return p.result, tx.Save(p.changes)
+}
+
+// line is an entry on its way into the books.
+type line struct {
+	*Line
+	entry   *loyalty.Entry
+	receipt *Receipt
+}
+
+// posting is the working set of one group.
+type posting struct {
+	tx       Tx
+	at       loyalty.Instant
+	stations map[loyalty.StationID]*Station
+	moved    map[loyalty.StationID]bool // stations to be written
+	lines    []line
+	ops      map[loyalty.OpID]*Line
+	cards    map[loyalty.CardNumber]loyalty.Card
+	records  map[loyalty.AccountID]*loyalty.Record
+	changes  *Changes
+	result   *Result
+}
+
+// place puts every batch where its station's journal stands.
+func (p *posting) place(batches []*Batch) (err error) {
+	ids := make([]loyalty.StationID, 0, len(batches))
+	for _, b := range batches {
+		ids = append(ids, b.Station)
+	}
+	slices.Sort(ids)
+	if p.stations, err = p.tx.Stations(slices.Compact(ids)); err != nil {
+		return err
+	}
+	for i, b := range batches {
+		r := &p.result.Receipts[i]
+		s := p.stations[b.Station]
+		if s == nil {
+			r.Verdict = Stranger
+			continue
+		}
+		if err := p.placeOne(b, s, r); err != nil {
+			return err
+		}
+		if r.Posted > 0 {
+			s.Forked = false
+			p.moved[s.ID] = true
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.moved)) {
+		p.changes.Stations = append(p.changes.Stations, p.stations[id])
+	}
+	for i, b := range batches {
+		if s := p.stations[b.Station]; s != nil {
+			p.result.Receipts[i].Cursor = s.Cursor
+		}
+	}
+	return nil
+}
+
+func (p *posting) placeOne(b *Batch, s *Station, r *Receipt) error {
+	switch {
+	case b.Epoch != s.Cursor.Epoch || b.First > s.Cursor.Seq+1:
+		r.Verdict = Gap
+		return nil
+	case b.Last() <= s.Cursor.Seq:
+		return p.again(b, s, r)
+	}
+	known := int(s.Cursor.Seq + 1 - b.First)
+	before := b.Prev
+	if known > 0 {
+		before = b.Hashes[known-1]
+	}
+	if before != s.Cursor.Hash {
+		p.fork(b, s, r, s.Cursor.Seq)
+		return nil
+	}
+	lines := make([]Line, len(b.Entries)-known)
+	for i := range lines {
+		lines[i] = Line{
+			Place: Place{Station: s.ID, Epoch: b.Epoch, Seq: s.Cursor.Seq + loyalty.Seq(i) + 1}, At: p.at,
+			Hash: b.Hashes[known+i], Bytes: b.Entries[known+i],
+		}
+		p.lines = append(p.lines, line{Line: &lines[i], receipt: r})
+	}
+	r.Posted = len(lines)
+	s.Cursor.Seq, s.Cursor.Hash = b.Last(), b.LastHash()
+	return nil
+}
+
+// again is a batch that headquarters has: the same, or a fork.
+func (p *posting) again(b *Batch, s *Station, r *Receipt) error {
+	place := Place{s.ID, b.Epoch, b.Last()}
+	has, ok, err := s.Cursor.Hash, true, error(nil)
+	if b.Last() < s.Cursor.Seq {
+		// An entry of this same group is not in the store yet.
+		if i := slices.IndexFunc(p.lines, func(l line) bool { return l.Place == place }); i >= 0 {
+			has = p.lines[i].Hash
+		} else if has, ok, err = p.tx.HashAt(place); err != nil {
+			return err
+		}
+	}
+	if !ok || has != b.LastHash() {
+		p.fork(b, s, r, b.Last())
+	}
+	return nil
+}
+
+func (p *posting) fork(b *Batch, s *Station, r *Receipt, at loyalty.Seq) {
+	r.Verdict = Forked
+	s.Forked = true
+	p.moved[s.ID] = true
+	var evidence []byte
+	for _, e := range b.Entries {
+		evidence = append(evidence, e...)
+	}
+	p.alarm(Alarm{
+		Station: s.ID, Kind: ForkAlarm, Epoch: b.Epoch, Evidence: evidence,
+		Text: fmt.Sprintf("a batch of entries %d to %d does not continue the journal at %d", b.First, b.Last(), at),
+	})
+}
+
+func (p *posting) alarm(a Alarm) {
+	a.First, a.Last = p.at, p.at
+	p.changes.Alarms = append(p.changes.Alarms, a)
+	p.result.Alarms = append(p.result.Alarms, a)
+}
+
+// read decodes the new entries and loads all they need.
+func (p *posting) read([]*Batch) (err error) {
+	var ops []loyalty.OpID
+	var numbers []loyalty.CardNumber
+	for i := range p.lines {
+		l := &p.lines[i]
+		l.entry, err = wire.DecodeEntry(l.Bytes)
+		if err != nil {
+			l.Outcome, l.Reason = SetAside, err.Error()
+			p.alarm(Alarm{Station: l.Station, Kind: UnreadAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d: %s", l.Seq, err), Evidence: l.Bytes})
+			continue
+		}
+		ops = append(ops, l.entry.Op)
+		var card loyalty.CardNumber
+		l.Account, card = loyalty.Subject(l.entry.Body)
+		if l.Account == 0 && card != "" {
+			numbers = append(numbers, card)
+		}
+	}
+	slices.SortFunc(ops, func(a, b loyalty.OpID) int { return slices.Compare(a[:], b[:]) })
+	if p.ops, err = p.tx.Operations(slices.Compact(ops)); err != nil {
+		return err
+	}
+	slices.Sort(numbers)
+	if p.cards, err = p.tx.Cards(slices.Compact(numbers)); err != nil {
+		return err
+	}
+	var ids []loyalty.AccountID
+	for i := range p.lines {
+		l := &p.lines[i]
+		if l.entry == nil {
+			continue
+		}
+		if _, card := loyalty.Subject(l.entry.Body); l.Account == 0 && card != "" {
+			l.Account = p.cards[card].Account
+		}
+		if l.Account != 0 {
+			ids = append(ids, l.Account)
+		}
+	}
+	slices.Sort(ids)
+	p.records, err = p.tx.Records(slices.Compact(ids))
+	return err
+}
+
+// apply gives every new entry its effect, in the order of arrival.
+func (p *posting) apply([]*Batch) error {
+	changed := map[loyalty.AccountID]bool{}
+	for i := range p.lines {
+		l := &p.lines[i]
+		if l.entry != nil && l.Outcome != SetAside {
+			p.applyOne(l)
+			if l.Outcome == Posted {
+				changed[l.Account] = true
+			}
+		}
+		if l.Outcome == SetAside {
+			op := loyalty.OpID{}
+			if l.entry != nil {
+				op = l.entry.Op
+			}
+			l.Reason = bounded(l.Reason)
+			l.receipt.SetAside = append(l.receipt.SetAside, SetAsideEntry{Seq: l.Seq, Op: op, Reason: l.Reason})
+		}
+		p.result.Counts[l.Outcome]++
+		p.changes.Lines = append(p.changes.Lines, l.Line)
+	}
+	for _, id := range slices.Sorted(maps.Keys(changed)) {
+		p.changes.Records = append(p.changes.Records, p.records[id])
+	}
+	return nil
+}
+
+func (p *posting) applyOne(l *line) {
+	if first := p.ops[l.entry.Op]; first != nil {
+		p.repeat(l, first)
+		return
+	}
+	l.Op = l.entry.Op
+	p.ops[l.Op] = l.Line
+	r := p.records[l.Account]
+	switch {
+	case r == nil && moves(l.entry.Body):
+		l.Outcome, l.Reason = SetAside, "no such account"
+		if l.Account == 0 {
+			l.Reason = string(loyalty.UnknownCard)
+		}
+		l.Account = 0
+	case r == nil:
+		l.Outcome, l.Account = NoAccount, 0
+	default:
+		p.post(l, r)
+	}
+}
+
+func (p *posting) post(l *line, r *loyalty.Record) {
+	key := loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}
+	over, err := r.Post(key, l.Seq, l.entry)
+	if err != nil {
+		l.Outcome, l.Reason = SetAside, err.Error()
+		if errors.Is(err, loyalty.ErrOverspent) {
+			p.alarm(Alarm{Station: l.Station, Kind: OverspentAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d of account %d: %s", l.Seq, l.Account, err), Evidence: l.Bytes})
+		}
+		return
+	}
+	if over > 0 {
+		p.alarm(Alarm{Station: l.Station, Kind: RestoredAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d of account %d uses %s more than these books have issued", l.Seq, l.Account, over), Evidence: l.Bytes})
+	}
+}
+
+// repeat is an operation that was received before. The same content under a new epoch is what a station sends after its
+// journal was found to fork; anything else is somebody else's identity.
+func (p *posting) repeat(l *line, first *Line) {
+	where := fmt.Sprintf("station %d, epoch %d, entry %d", first.Station, first.Epoch, first.Seq)
+	switch {
+	case !slices.Equal(first.Bytes, l.Bytes):
+		l.Outcome, l.Reason = SetAside, "its operation id is that of another operation: "+where
+	case first.Outcome == SetAside:
+		l.Outcome, l.Reason = SetAside, first.Reason+" (first as "+where+")"
+	default:
+		l.Outcome = Repeated
+	}
+	l.Account = 0
+}
+
+// bounded cuts a text to what a message may hold, at the start of a character.
+func bounded(s string) string {
+	if len(s) <= loyalty.MaxReason {
+		return s
+	}
+	n := loyalty.MaxReason
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// moves tells whether an entry would change an account's lots or rights.
+func moves(b loyalty.Body) bool {
+	if _, ok := loyalty.PostingOf(1, 1, &loyalty.Entry{Body: b}); ok {
+		return true
+	}
+	none := loyalty.Statement{}
+	switch b := b.(type) {
+	case loyalty.SaleOpened:
+		return b.Statement != none
+	case loyalty.SaleClosed:
+		return b.Statement != none
+	case loyalty.SaleVoided:
+		return b.Statement != none
+	case loyalty.CellReturned:
+		return b.Statement != none
+	}
+	return false
+}
+
+// tell notes whom the changes concern: the stations that know the accounts, and those that have met them now.
+func (p *posting) tell([]*Batch) error {
+	pairs := map[Knowledge]bool{}
+	for _, l := range p.changes.Lines {
+		if l.Outcome == Posted {
+			pairs[Knowledge{l.Account, l.Station}] = true
+		}
+	}
+	met := slices.SortedFunc(maps.Keys(pairs), Knowledge.compare)
+	ids := make([]loyalty.AccountID, 0, len(p.changes.Records))
+	for _, r := range p.changes.Records {
+		ids = append(ids, r.Account.ID)
+	}
+	var err error
+	p.result.Touched, err = spread(p.tx, p.changes, ids, met, 0)
+	return err
+}
+
+func (k Knowledge) compare(o Knowledge) int {
+	return cmp.Or(cmp.Compare(k.Account, o.Account), cmp.Compare(k.Station, o.Station))
+}
+
+// maxCards bounds the cards of an account that a station is told of when it meets the account.
+const maxCards = 32
+
+// spread touches the accounts' items for every station that knows them, but not for the station except, and notes new
+// acquaintances, who are told of the account's cards as well. It returns the stations that have something to get.
+func spread(tx Tx, c *Changes, accounts []loyalty.AccountID, met []Knowledge, except loyalty.StationID) ([]loyalty.StationID, error) {
+	knowing, err := tx.Knowing(accounts)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range met {
+		if slices.Contains(knowing[k.Account], k.Station) {
+			continue
+		}
+		knowing[k.Account] = append(knowing[k.Account], k.Station)
+		c.Known = append(c.Known, k)
+		cards, err := tx.CardsOf(k.Account, maxCards)
+		if err != nil {
+			return nil, err
+		}
+		for _, card := range cards {
+			c.Touched = append(c.Touched, Touch{k.Station, ItemKey{Kind: CardItem, Card: card.Number}})
+		}
+	}
+	for _, id := range accounts {
+		for _, s := range knowing[id] {
+			if s != except {
+				c.Touched = append(c.Touched, Touch{s, ItemKey{Kind: AccountItem, Account: id}})
+			}
+		}
+	}
+	return c.stationsTouched(), nil
+}
+
+// stationsTouched lists the stations that have something to get.
+func (c *Changes) stationsTouched() []loyalty.StationID {
+	set := map[loyalty.StationID]bool{}
+	for _, t := range c.Touched {
+		set[t.Station] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// Message is the acknowledgement's list of entries that could not be applied.
+func (e SetAsideEntry) Message() *pb.Quarantined {
+	m := &pb.Quarantined{Seq: uint64(e.Seq), Reason: e.Reason}
+	if !e.Op.IsZero() {
+		m.Op = e.Op[:]
+	}
+	return m
+}

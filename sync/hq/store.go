@@ -1,0 +1,235 @@
+package hq
+
+import (
+	"context"
+	"errors"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// ErrBroken means that the store can no longer say whether it commits: the disk or the database has failed. The process
+// ends and starts again; the stations send once more what was not acknowledged.
+var ErrBroken = errors.New("the store has failed")
+
+// Store keeps headquarters' books. It is safe for concurrent use.
+type Store interface {
+	// Update runs fn in a transaction that is serialised against every other that touches the same stations or accounts,
+	// and returns after it is durable. If fn or the commit fails nothing has changed. fn may be run more than once and
+	// must not touch anything outside itself except to overwrite its results.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// View runs fn on one consistent, committed state. fn must be short.
+	View(ctx context.Context, fn func(Tx) error) error
+}
+
+// Tx is one transaction of a [Store], by one goroutine. Reads are set-based so that a database needs one statement for
+// each, whatever the size of the group; what is read in an Update stays locked until its end. What is not there is
+// missing from the answer. Values returned are the caller's.
+//
+// The order of calls within a group is stations, operations, cards, accounts, and identities are given sorted, so that
+// two groups never wait for each other.
+type Tx interface {
+	Stations(ids []loyalty.StationID) (map[loyalty.StationID]*Station, error)
+	// Sighting is what a station last said of itself; the zero value if nothing.
+	Sighting(station loyalty.StationID) (Sighting, error)
+	// HashAt is the hash after an entry; false if there is no such entry.
+	HashAt(at Place) (wire.Hash, bool, error)
+	// Nonce is the one with which an epoch was registered; false if it never was.
+	Nonce(station loyalty.StationID, epoch loyalty.Epoch) (wire.Nonce, bool, error)
+	// Operations finds the entry that first carried each operation.
+	Operations(ops []loyalty.OpID) (map[loyalty.OpID]*Line, error)
+	// SetAside lists the newest entries of an epoch that could not be applied, oldest first, at most limit.
+	SetAside(station loyalty.StationID, epoch loyalty.Epoch, limit int) ([]*Line, error)
+	Cards(numbers []loyalty.CardNumber) (map[loyalty.CardNumber]loyalty.Card, error)
+	// CardsOf lists at most limit cards of an account.
+	CardsOf(account loyalty.AccountID, limit int) ([]loyalty.Card, error)
+	Records(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Record, error)
+	// Openings are the accounts as they were brought in.
+	Openings(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Account, error)
+	// Knowing lists the stations that know each account.
+	Knowing(accounts []loyalty.AccountID) (map[loyalty.AccountID][]loyalty.StationID, error)
+	// Programme is the newest programme's source; version zero if none was published.
+	Programme() (version uint32, source []byte, err error)
+	// Stream is where a station's down-stream stands.
+	Stream(station loyalty.StationID) (Stream, error)
+	// Issued tells whether this store, in this life, has given out a down-stream sequence number: a store restored from
+	// an older copy has not given out what was sent after the copy was made.
+	Issued(seq uint64) (bool, error)
+	// Items lists at most limit items of a station's down-stream after a sequence number, in order.
+	Items(station loyalty.StationID, after uint64, limit int) ([]Item, error)
+	// Save writes everything that a rule has decided. It is called at most once, last.
+	Save(*Changes) error
+}
+
+// Place is where an entry stands.
+type Place struct {
+	Station loyalty.StationID `json:"station"`
+	Epoch   loyalty.Epoch     `json:"epoch"`
+	Seq     loyalty.Seq       `json:"seq"`
+}
+
+// Cursor is how far headquarters has a station's journal.
+type Cursor struct {
+	Epoch loyalty.Epoch
+	Seq   loyalty.Seq // zero: nothing of the epoch yet
+	Hash  wire.Hash   // after Seq; the epoch's genesis if there is nothing
+}
+
+// Station is what the rules need to know of a station.
+type Station struct {
+	ID     loyalty.StationID
+	Cursor Cursor // epoch zero: enrolled, not heard yet
+	Boot   [16]byte
+	// Forked means that the last hello did not continue the journal headquarters has: no rights are issued until one does.
+	Forked bool
+}
+
+// Outcome says what became of an entry.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Posted    Outcome = iota // applied
+	Repeated                 // the same operation was applied at another place: kept, not applied again
+	SetAside                 // could not be applied: kept with its reason
+	NoAccount                // about no account: nothing to apply
+
+	outcomes = iota
+)
+
+var outcomeNames = [outcomes]string{"posted", "repeated", "quarantined", "noted"}
+
+// String is the outcome's name in the stream.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return "unknown"
+}
+
+// Line is one entry as headquarters keeps it.
+type Line struct {
+	Pos uint64 // place in headquarters' own stream, from 1 without gaps; given by the store
+	Place
+	At      loyalty.Instant // headquarters' clock
+	Op      loyalty.OpID    // zero: the entry could not be read, or repeats an operation
+	Account loyalty.AccountID
+	Outcome Outcome
+	Reason  string // why it was set aside
+	Hash    wire.Hash
+	Bytes   []byte // as the station wrote it
+}
+
+// Stream is a station's down-stream. Sequence numbers grow within it, with gaps.
+type Stream struct {
+	ID    uint64 // random; zero: none begun
+	Acked uint64 // the station has committed everything through this
+}
+
+// ItemKind says what an item of a down-stream is about.
+type ItemKind byte
+
+// The kinds.
+const (
+	AccountItem   ItemKind = 'a'
+	CardItem      ItemKind = 'c'
+	ProgrammeItem ItemKind = 'p'
+)
+
+// ItemKey names an item; a newer item of the same key takes the place of an older one.
+type ItemKey struct {
+	Kind    ItemKind
+	Account loyalty.AccountID  // of an AccountItem
+	Card    loyalty.CardNumber // of a CardItem
+}
+
+// Item is a place in a down-stream. What it says is looked up when it is sent.
+type Item struct {
+	Seq uint64
+	Key ItemKey
+}
+
+// Touch puts an item at the end of a station's down-stream, instead of an older one of the same key.
+type Touch struct {
+	Station loyalty.StationID // zero: every station
+	Key     ItemKey
+}
+
+// Knowledge is that a station knows an account.
+type Knowledge struct {
+	Account loyalty.AccountID
+	Station loyalty.StationID
+}
+
+// Sighting is what a station last said of itself.
+type Sighting struct {
+	Station      loyalty.StationID
+	Session      uint64 // grows with every connection
+	Online       bool
+	At           loyalty.Instant // headquarters' clock
+	Version      string
+	Backlog      uint64 // entries not acknowledged
+	OldestUnsent loyalty.Instant
+	Clock        loyalty.ClockMark
+	DiskFree     uint64 // bytes
+	LastSeq      loyalty.Seq
+}
+
+// Registration is the beginning of an epoch.
+type Registration struct {
+	Station loyalty.StationID
+	Epoch   loyalty.Epoch
+	Nonce   wire.Nonce
+	At      loyalty.Instant
+}
+
+// AlarmKind is a stable name of what went wrong.
+type AlarmKind string
+
+// The alarms.
+const (
+	ForkAlarm      AlarmKind = "fork"       // two journals under one name
+	RollbackAlarm  AlarmKind = "rollback"   // a station has come back with an older copy of its journal
+	TrimmedAlarm   AlarmKind = "trimmed"    // headquarters lacks entries that the station no longer keeps
+	RestoredAlarm  AlarmKind = "restored"   // a station has used rights that these books have not issued
+	OverspentAlarm AlarmKind = "overspent"  // an entry redeems more than the account holds
+	UnreadAlarm    AlarmKind = "unreadable" // an entry could not be read
+)
+
+// Alarm is something a person has to look at. There is one for each station, kind and epoch: the first evidence is
+// kept, and later ones are counted.
+type Alarm struct {
+	Station  loyalty.StationID `json:"station"`
+	Kind     AlarmKind         `json:"kind"`
+	Epoch    loyalty.Epoch     `json:"epoch"`
+	First    loyalty.Instant   `json:"-"`
+	Last     loyalty.Instant   `json:"-"`
+	Count    uint64            `json:"count"`
+	Text     string            `json:"text"`
+	Evidence []byte            `json:"-"` // at most wire.MaxMessage
+}
+
+// Programme is a published programme.
+type Programme struct {
+	Version uint32
+	Source  []byte
+}
+
+// Changes is everything that one transaction changes; nil and empty mean no change.
+type Changes struct {
+	Stations []*Station
+	Epochs   []Registration
+	Seen     []Sighting
+	// Lines are appended to the journal and the stream in this order; their operations are taken for ever.
+	Lines    []*Line
+	Records  []*loyalty.Record
+	Openings []*loyalty.Account
+	Cards    []loyalty.Card
+	Alarms   []Alarm
+	Known    []Knowledge
+	// Restarted begins down-streams anew, with everything their stations know in them.
+	Restarted map[loyalty.StationID]uint64
+	Touched   []Touch
+	Acked     map[loyalty.StationID]uint64 // down-streams committed by their stations
+	Programme *Programme
+}
