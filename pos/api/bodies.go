@@ -23,6 +23,16 @@ type receiptBody struct {
 	Lines  []lineBody `json:"lines" minItems:"1" maxItems:"10000" nullable:"false"`
 }
 
+func receiptBodyOf(r *loyalty.Receipt) *receiptBody {
+	b := &receiptBody{Tender: r.Tender.String(), Lines: make([]lineBody, len(r.Lines))}
+	for i, l := range r.Lines {
+		b.Lines[i] = lineBody{
+			Kind: l.Kind.String(), Code: l.Code, Group: l.Group, Volume: int64(l.Volume), Count: l.Count, Amount: int64(l.Amount),
+		}
+	}
+	return b
+}
+
 // domain reads the receipt; its bounds are checked by loyalty.
 func (b *receiptBody) domain() (loyalty.Receipt, error) {
 	tender, err := loyalty.ParseTender(b.Tender)
@@ -151,29 +161,43 @@ func quoteBodyOf(q loyalty.Quote, zone *time.Location) quoteBody {
 }
 
 type saleBody struct {
-	ID          string     `json:"id"`
-	State       string     `json:"state" enum:"open,closed,void"`
-	Card        string     `json:"card"`
-	CardMasked  string     `json:"card_masked"`
-	Account     uint64     `json:"account,omitempty"`
-	OpenedAt    *time.Time `json:"opened_at,omitempty"`
-	EndedAt     *time.Time `json:"ended_at,omitempty"`
-	Reserved    int64      `json:"reserved_points_x100" doc:"Points reserved when it was opened"`
-	Quote       quoteBody  `json:"quote" doc:"As answered: of the order while open, of what was sold once closed"`
-	Total       int64      `json:"total_points_x100" doc:"The customer's balance as answered"`
-	Available   int64      `json:"available_points_x100"`
-	Cashier     string     `json:"cashier,omitempty"`
-	Shift       uint32     `json:"shift,omitempty"`
-	ReceiptText string     `json:"receipt_text" doc:"Russian, lines of at most 40 characters, all of them in code page 866; to be printed as it is"`
+	ID          string       `json:"id"`
+	State       string       `json:"state" enum:"open,closed,void"`
+	Card        string       `json:"card"`
+	CardMasked  string       `json:"card_masked"`
+	Account     uint64       `json:"account,omitempty"`
+	OpenedAt    *time.Time   `json:"opened_at,omitempty"`
+	EndedAt     *time.Time   `json:"ended_at,omitempty"`
+	Receipt     *receiptBody `json:"receipt,omitempty" doc:"As ordered while open, as really sold once closed. Left out, with line_discounts_kopecks, in lists and events"`
+	Reserved    int64        `json:"reserved_points_x100" doc:"Points reserved when it was opened"`
+	Quote       quoteBody    `json:"quote" doc:"As answered: of the order while open, of what was sold once closed"`
+	Total       int64        `json:"total_points_x100" doc:"The customer's balance as answered"`
+	Available   int64        `json:"available_points_x100"`
+	Cashier     string       `json:"cashier,omitempty"`
+	Shift       uint32       `json:"shift,omitempty"`
+	ReceiptText string       `json:"receipt_text" doc:"Russian, lines of at most 40 characters, all of them in code page 866; to be printed as it is"`
 }
 
 func saleBodyOf(s *loyalty.Sale, zone *time.Location) saleBody {
-	return saleBody{
+	b := saleBody{
 		ID: string(s.ID), State: s.State.String(), Card: string(s.Card), CardMasked: s.Card.String(), Account: uint64(s.Account),
 		OpenedAt: moment(s.OpenedAt, zone), EndedAt: moment(s.EndedAt, zone), Reserved: int64(s.Reserved),
 		Quote: quoteBodyOf(s.Quote, zone), Total: int64(s.Total), Available: int64(s.Avail), Cashier: s.Cashier, Shift: s.Shift,
 		ReceiptText: receiptText(s, zone),
 	}
+	switch {
+	case s.Close != nil:
+		b.Receipt = receiptBodyOf(&s.Close.Receipt)
+	case s.Open != nil:
+		b.Receipt = receiptBodyOf(&s.Open.Receipt)
+	}
+	return b
+}
+
+// brief leaves out what grows with the number of lines, where many sales are told at once.
+func (b saleBody) brief() saleBody {
+	b.Receipt, b.Quote.Lines = nil, []int64{}
+	return b
 }
 
 // moment is nil for no moment, and for one that RFC 3339 cannot write.

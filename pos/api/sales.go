@@ -31,7 +31,7 @@ func (s *Server) saleRoutes(api huma.API) {
 			return &out[saleBody]{saleBodyOf(sale, s.zone)}, nil
 		})
 	huma.Register(api, operation(api, "GET", "/v1/sales", "listSales", "sale", "Sales that were opened and neither closed nor void",
-		"Oldest first."), s.listSales)
+		"Oldest first, without their lines."), s.listSales)
 }
 
 type listQuery struct {
@@ -50,7 +50,7 @@ func (s *Server) listSales(_ context.Context, q *listQuery) (*out[saleList], err
 	}
 	list := saleList{Sales: make([]saleBody, len(open))}
 	for i, sale := range open {
-		list.Sales[i] = saleBodyOf(sale, s.zone)
+		list.Sales[i] = saleBodyOf(sale, s.zone).brief()
 	}
 	return &out[saleList]{list}, nil
 }
@@ -131,7 +131,7 @@ func (s *Server) done(counter string, sale *loyalty.Sale, err error) (*out[saleB
 		return nil, s.refuse(err)
 	}
 	b := saleBodyOf(sale, s.zone)
-	s.hub.Publish(saleChanged{counter: counter, sale: b})
+	s.hub.Publish(saleChanged{counter: counter, sale: b.brief()})
 	return &out[saleBody]{b}, nil
 }
 
