@@ -64,17 +64,15 @@ type Scanner struct {
 	// Which USB device `auto` means. Default: any serial device.
 	Match Match `yaml:"match"`
 	// Line speed in bits per second; 0 takes the preset's. Default: 0.
-	Baud int `yaml:"baud" min:"0" max:"921600"`
+	Baud int `yaml:"baud" oneof:"0 1200 2400 4800 9600 19200 38400 57600 115200 230400 460800 921600"`
 	// Data bits; 0 takes the preset's. Default: 0.
 	DataBits int `yaml:"data_bits" oneof:"0 7 8"`
 	// Parity. Default: the preset's.
 	Parity string `yaml:"parity" oneof:"none even odd"`
 	// Stop bits; 0 takes the preset's. Default: 0.
 	StopBits int `yaml:"stop_bits" oneof:"0 1 2"`
-	// What ends a frame; none leaves only the gap. Default: the preset's.
+	// What ends a frame; none leaves only the gap. Frames between STX and ETX are known by themselves. Default: the preset's.
 	Terminator string `yaml:"terminator" oneof:"cr lf crlf_any etx tab none"`
-	// Whether frames stand between STX and ETX. Default: false.
-	STXETX bool `yaml:"stx_etx"`
 	// Silence that ends a frame without a terminator, in milliseconds; 0 takes the preset's. Default: 0.
 	GapMS Millis `yaml:"gap_ms" min:"0" max:"2000"`
 	// What to do with a frame ended by silence: checked accepts only card numbers whose check digit holds, accept takes

@@ -109,6 +109,14 @@ func TestRefused(t *testing.T) {
 		{"back-off upside down", minimal + "scanners: [{reopen_ms: {min: 2000}}]", "more than reopen_ms.max"},
 		{"no prefix", minimal + "cards: {ranges: [{length: 16}]}", "cards.ranges[0].prefix: is missing"},
 		{"ranges overlap", minimal + `cards: {ranges: [{prefix: 70, length: 16}, {prefix: 7005, length: 16}]}`, "overlaps cards.ranges[0]"},
+		{"unknown rate", minimal + "scanners: [{baud: 128000}]", "scanners[0].baud: 128000 is not one of"},
+		{"short gap", minimal + "scanners: [{gap_ms: 5}]", "scanners[0].gap_ms: 5 is too small"},
+		{"no end", minimal + "scanners: [{terminator: none, gap_policy: drop}]", "no frame would ever end"},
+		{"empty no-read", minimal + "scanners: [{no_read: [\"\"]}]", "scanners[0].no_read[0]: is empty"},
+		{"host with a scheme", minimal + "cards: {url_hosts: [\"https://a\"]}", "is not a host name"},
+		{"host without parameter", minimal + "cards: {url_hosts: [a], url_param: \"\"}", "cards.url_param: is missing"},
+		{"short token prefix", minimal + "cards: {token_prefixes: [ab]}", "too short"},
+		{"digits for a token", minimal + "cards: {token_prefixes: [\"7005\"]}", "only digits"},
 		{"key without certificate", minimal + "hq: {key_file: /k}", "need each other"},
 		{"password without user", minimal + "hq: {password_file: /p}", "needs a username"},
 		{"password in the file", minimal + "hq: {password: abc}", "put it into a file and name that file in hq.password_file"},
@@ -119,7 +127,7 @@ func TestRefused(t *testing.T) {
 		{"same address", minimal + "metrics: {listen: \"127.0.0.1:8713\"}", "is the address of api.listen"},
 		{"origin with path", minimal + "api: {allowed_origins: [\"https://a/b\"]}", "is not an origin"},
 		{"too large", "#" + strings.Repeat(" ", MaxFileSize), "is larger than"},
-		{"too many items", minimal + "cards: {url_hosts: [" + strings.Repeat("a,", maxListLength+1) + "]}", "more than 1000 items"},
+		{"too many items", minimal + "cards: {url_hosts: [" + strings.Repeat("a,", maxListLength+1) + "]}", "more than 256 items"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ParseAgent("c.yaml", []byte(tt.yaml), nil)

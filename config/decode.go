@@ -18,7 +18,7 @@ import (
 )
 
 // maxListLength bounds every list of the file: more is a mistake, not a station.
-const maxListLength = 1000
+const maxListLength = 256
 
 var durationType = reflect.TypeFor[time.Duration]()
 

@@ -151,19 +151,7 @@ func (a *Agent) check(c *checker) {
 	if a.Ledger.Retain%(24*time.Hour) != 0 {
 		c.fail("ledger.retain", formatDuration(a.Ledger.Retain)+" is not whole days", "write it as 90d")
 	}
-	names := map[string]bool{}
-	ports := map[string]string{}
-	for i, s := range a.Scanners {
-		key := fmt.Sprintf("scanners[%d]", i)
-		if names[s.Name] {
-			c.fail(key+".name", fmt.Sprintf("%q names another scanner already", s.Name), "give each scanner its own name")
-		}
-		names[s.Name] = true
-		c.scannerPort(key, s, ports)
-		if s.ReopenMS.Min > s.ReopenMS.Max {
-			c.fail(key+".reopen_ms.min", "is more than reopen_ms.max", "")
-		}
-	}
+	c.scanners(a.Scanners)
 	a.Cards.check(c)
 	c.loopback("api.listen", a.API.Listen, true)
 	c.required("api.token_file", a.API.TokenFile)
@@ -175,6 +163,34 @@ func (a *Agent) check(c *checker) {
 		c.origin(fmt.Sprintf("api.allowed_origins[%d]", i), o)
 	}
 	c.link("hq.", a.HQ)
+}
+
+// scanners checks what one scanner says of itself, and that no two of them are the same.
+func (c *checker) scanners(list []Scanner) {
+	names := map[string]bool{}
+	ports := map[string]string{}
+	for i, s := range list {
+		key := fmt.Sprintf("scanners[%d]", i)
+		if names[s.Name] {
+			c.fail(key+".name", fmt.Sprintf("%q names another scanner already", s.Name), "give each scanner its own name")
+		}
+		names[s.Name] = true
+		c.scannerPort(key, s, ports)
+		if s.GapMS != 0 && s.GapMS < 10 {
+			c.fail(key+".gap_ms", fmt.Sprintf("%d is too small", s.GapMS), "the least is 10; 0 takes the preset's")
+		}
+		if s.Terminator == "none" && s.GapPolicy == "drop" {
+			c.fail(key+".gap_policy", "with terminator none no frame would ever end", "write checked, or program a CR suffix and write terminator: cr")
+		}
+		for j, text := range s.NoRead {
+			if text == "" {
+				c.fail(fmt.Sprintf("%s.no_read[%d]", key, j), "is empty", "remove it")
+			}
+		}
+		if s.ReopenMS.Min > s.ReopenMS.Max {
+			c.fail(key+".reopen_ms.min", "is more than reopen_ms.max", "")
+		}
+	}
 }
 
 // scannerPort refuses two scanners that would open the same port.
@@ -196,6 +212,9 @@ func (c *checker) scannerPort(key string, s Scanner, ports map[string]string) {
 	}
 }
 
+// hostName is a host as a link carries it, in ASCII (xn--... for others).
+var hostName = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
+
 func (r *Cards) check(c *checker) {
 	for i, x := range r.Ranges {
 		key := fmt.Sprintf("cards.ranges[%d]", i)
@@ -210,12 +229,20 @@ func (r *Cards) check(c *checker) {
 		}
 	}
 	for i, h := range r.URLHosts {
-		if u, err := url.Parse("https://" + h); err != nil || u.Host != h || h == "" {
-			c.fail(fmt.Sprintf("cards.url_hosts[%d]", i), excerptValue("", h)+" is not a host name", "write it without https:// and without a path: club.example")
+		if !hostName.MatchString(h) {
+			c.fail(fmt.Sprintf("cards.url_hosts[%d]", i), excerptValue("", h)+" is not a host name", "write it in Latin letters, without https:// and without a path: club.example")
 		}
 	}
+	if len(r.URLHosts) > 0 {
+		c.required("cards.url_param", r.URLParam)
+	}
 	for i, p := range r.TokenPrefixes {
-		c.required(fmt.Sprintf("cards.token_prefixes[%d]", i), p)
+		switch key := fmt.Sprintf("cards.token_prefixes[%d]", i); {
+		case len(p) < 3:
+			c.fail(key, "is too short: frames that are no tokens would begin with it", "the least is 3 characters")
+		case strings.Trim(p, "0123456789") == "":
+			c.fail(key, "is only digits", "numbers are told apart by cards.ranges")
+		}
 	}
 }
 

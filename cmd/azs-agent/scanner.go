@@ -155,9 +155,6 @@ func scannerConfig(s config.Scanner) (scanner.Config, error) {
 		Framing: scanner.Framing{Terminator: scanner.Terminator(s.Terminator), Gap: s.GapMS.Duration(), MaxLen: s.MaxLen},
 		Reopen:  scanner.Reopen{Min: s.ReopenMS.Min.Duration(), Max: s.ReopenMS.Max.Duration()},
 	}
-	if s.STXETX && s.Terminator == "" {
-		out.Framing.Terminator = scanner.ETX
-	}
 	if s.GapPolicy == "drop" {
 		out.Framing.GapPolicy = scanner.GapDrop
 	}
