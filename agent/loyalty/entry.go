@@ -1,5 +1,7 @@
 package loyalty
 
+import "fmt"
+
 // Entry is one line of a station's journal: what was done, in the order in which it was done. Its place (station,
 // epoch, seq) and its hash stand beside it, not in it; see sync/wire.
 type Entry struct {
@@ -23,6 +25,16 @@ const (
 	ClockBehind                  // the wall clock is below its bound: the bound was written instead
 	ClockAhead                   // the wall clock is far from HQ's: HQ's time was written instead
 )
+
+var clockNames = []string{"good", "unsure", "behind", "ahead"}
+
+// String is the mark's name in files, API and pages.
+func (c ClockMark) String() string {
+	if int(c) < len(clockNames) {
+		return clockNames[c]
+	}
+	return fmt.Sprintf("mark %d", uint8(c))
+}
 
 // Body is what an entry says: one of [Started], [SaleOpened], [SaleClosed], [SaleVoided], [CellReturned].
 type Body interface{ isBody() }
