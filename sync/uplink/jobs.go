@@ -159,7 +159,7 @@ func (l *loop) compare(c *whereTo) func() {
 	case seq+1 < pos.First:
 		return func() { l.refused(Trimmed) }
 	}
-	if hash := wire.Hash(c.Hash); seq >= pos.First || seq == 0 {
+	if hash := wire.Hash(c.Hash); seq >= pos.First || seq == pos.Last || seq == 0 {
 		own := wire.Genesis(pos.Station, pos.Epoch, pos.Nonce)
 		if seq > 0 {
 			if own, err = j.HashAt(epoch, seq); err != nil {
