@@ -2,33 +2,42 @@ package ledger
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
-	"github.com/azs-edge/azs-edge/sync/wire"
-	"github.com/azs-edge/azs-edge/sync/wire/pb"
+	bolt "go.etcd.io/bbolt"
 )
 
 // The errors of this package, beside the refusals of package loyalty.
 var (
-	// ErrInUse means that another process has the ledger open; the message names it.
+	// ErrInUse means that another process has the ledger open; the message names its number.
 	ErrInUse = errors.New("ledger is in use")
-	// ErrClosed means that the ledger has been closed.
+	// ErrClosed means that the ledger has been closed; the operation was not carried out.
 	ErrClosed = errors.New("ledger is closed")
 	// ErrNoEntry means that the journal does not hold the entry: it was trimmed, or never written.
 	ErrNoEntry = errors.New("no such entry")
-	// ErrFork means that HQ's journal of this station and the station's own differ: NewEpoch is due.
+	// ErrFork means that HQ's journal of this station and the station's own differ: [Ledger.NewEpoch] is due.
 	ErrFork = errors.New("journal and headquarters differ")
 	// ErrCorrupt means that the file's content breaks its own rules.
 	ErrCorrupt = errors.New("ledger is corrupt")
+	// ErrSchema means that the file was written by a newer version of the program.
+	ErrSchema = errors.New("ledger was written by a newer version")
+	// ErrStation means that the file is another station's ledger.
+	ErrStation = errors.New("ledger belongs to another station")
 )
 
 // Config says where a ledger lives and what it may use.
 type Config struct {
-	// Path of the file. Its folder takes the lock file and salvaged files as well.
+	// Path of the file, on a local disk. Its folder takes the lock file and corrupt files that were moved aside as well.
 	Path string
 	// WitnessPath is the file that remembers the journal's end outside the ledger. Default: Path + ".witness".
 	WitnessPath string
@@ -42,121 +51,292 @@ type Config struct {
 	Now func() time.Time
 	// Rand gives nonces, boot ids and operation ids. Default: crypto/rand.
 	Rand io.Reader
-	// MaxSize bounds the file, in bytes. Default: 4 GiB.
+	// MaxSize bounds the file, in bytes. Default: 4 GiB. A part of it is kept back, see room.go.
 	MaxSize int64
-	// Retain is how long acknowledged entries and their sales are kept. Default: 90 days.
+	// Retain is how long acknowledged entries and the sales that ended in them are kept. Default: 90 days.
 	Retain time.Duration
+	// VerifyBytes is the size up to which Open reads the whole file and checks structure and checksums before it trusts
+	// it; a larger file is checked page by page as it is used. Default: 256 MiB, read in less than half a second.
+	VerifyBytes int64
+	// BackupRate bounds a backup, in bytes a second, so that sales do not feel it. Default: 30 MB/s.
+	BackupRate int64
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Path == "" {
+		return c, errors.New("ledger: no path is configured")
+	}
+	if c.Station == 0 || c.Station > loyalty.MaxStation {
+		return c, fmt.Errorf("ledger: station %d, want 1 to %d", c.Station, loyalty.MaxStation)
+	}
+	if c.WitnessPath == "" {
+		c.WitnessPath = c.Path + ".witness"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.MaxSize <= 0 {
+		c.MaxSize = 4 << 30
+	}
+	if c.Retain <= 0 {
+		c.Retain = 90 * 24 * time.Hour
+	}
+	if c.VerifyBytes <= 0 {
+		c.VerifyBytes = 256 << 20
+	}
+	if c.BackupRate <= 0 {
+		c.BackupRate = 30_000_000
+	}
+	return c, nil
 }
 
 // Ledger is an open ledger. All methods may be called by any number of goroutines at once.
-type Ledger struct{ cfg Config }
+type Ledger struct {
+	cfg   Config
+	log   *slog.Logger
+	clock *clock
+	boot  [16]byte
+	lock  *fileLock
 
-// Open opens or creates a ledger.
-func Open(ctx context.Context, cfg Config) (*Ledger, error) { return nil, errors.ErrUnsupported }
+	calls    chan *call
+	closing  chan struct{}
+	stopped  chan struct{} // the writer has ended
+	rested   chan struct{} // the housekeeper has ended
+	appended chan struct{}
+	once     sync.Once
+	closeErr error
 
-// Close ends it.
-func (l *Ledger) Close() error { return errors.ErrUnsupported }
+	storageErrors atomic.Uint64
+	lastRoom      atomic.Int64
+	copying       atomic.Int32 // backups and checks that hold a read transaction
+	suspected     atomic.Int64 // when a reader last had the file reopened, unix seconds
 
-// Lookup reads what the ledger knows of a card.
-func (l *Ledger) Lookup(card loyalty.CardNumber) (loyalty.Books, error) {
-	return loyalty.Books{}, errors.ErrUnsupported
+	// mu guards db: held for reading through every transaction, for writing while the file is replaced.
+	mu       sync.RWMutex
+	db       *bolt.DB
+	file     *os.File // of db
+	fault    error    // why db is nil
+	tried    time.Time
+	alarm    string
+	salvaged string
+
+	// now guards what follows the last commit.
+	now   sync.Mutex
+	st    state
+	rules rules
+
+	// Tests replace these.
+	openFile func(string, int, os.FileMode) (*os.File, error)
+	diskFree func(string) (int64, error)
+	noSync   bool
 }
 
-// Sale reads a sale.
-func (l *Ledger) Sale(id loyalty.SaleID) (*loyalty.Sale, error) { return nil, errors.ErrUnsupported }
-
-// Unresolved lists open sales, oldest first.
-func (l *Ledger) Unresolved(limit int) ([]*loyalty.Sale, error) { return nil, errors.ErrUnsupported }
-
-// Now is the clock's bound.
-func (l *Ledger) Now() (loyalty.Instant, loyalty.ClockMark) { return 0, loyalty.ClockUnsure }
-
-// OpenSale opens a sale.
-func (l *Ledger) OpenSale(ctx context.Context, r *loyalty.OpenRequest) (*loyalty.Sale, error) {
-	return nil, errors.ErrUnsupported
+// Open opens the ledger of a station, or creates it, checks it, begins a new epoch if the witness or the file's state asks
+// for one, and writes the Started entry. A corrupt file is moved aside and kept, and what can be read of it is carried
+// over: see [Status]. Errors: [ErrInUse], [ErrSchema], [ErrStation], and those of the file system.
+func Open(ctx context.Context, cfg Config) (*Ledger, error) {
+	l, err := newLedger(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.open(ctx)
 }
 
-// CloseSale closes a sale.
-func (l *Ledger) CloseSale(ctx context.Context, r *loyalty.CloseRequest) (*loyalty.Sale, error) {
-	return nil, errors.ErrUnsupported
+func newLedger(cfg Config) (*Ledger, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{
+		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now),
+		calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), rested: make(chan struct{}),
+		appended: make(chan struct{}, 1), openFile: os.OpenFile, diskFree: diskFree,
+	}
+	if _, err := io.ReadFull(cfg.Rand, l.boot[:]); err != nil {
+		return nil, fmt.Errorf("random bytes for a boot id: %w", err)
+	}
+	return l, nil
 }
 
-// VoidSale voids a sale.
-func (l *Ledger) VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty.Sale, error) {
-	return nil, errors.ErrUnsupported
+func (l *Ledger) open(ctx context.Context) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(l.cfg.Path), 0o750); err != nil {
+		return fmt.Errorf("create the ledger's folder: %w", err)
+	}
+	if l.lock, err = lockFile(l.cfg.Path + ".lock"); err != nil {
+		return err
+	}
+	if err := l.load(false); err != nil {
+		return errors.Join(err, l.lock.Close())
+	}
+	first := &call{do: func(t *txn) error { return t.start(l.started()) }}
+	if l.commit([]*call{first}); first.err != nil && !errors.Is(first.err, loyalty.StorageFull) {
+		return errors.Join(fmt.Errorf("write the Started entry: %w", first.err), l.shut(l.db), l.lock.Close())
+	}
+	go l.writer()
+	go l.housekeeper()
+	return nil
 }
 
-// ReturnSurplus hands back rights that no sale needs; account 0 means all.
-func (l *Ledger) ReturnSurplus(ctx context.Context, account loyalty.AccountID) error {
-	return errors.ErrUnsupported
+func (l *Ledger) started() loyalty.Started {
+	return loyalty.Started{Boot: l.boot, Version: l.cfg.Version, Wall: loyalty.At(l.cfg.Now())}
 }
 
-// Position is where the journal stands.
-func (l *Ledger) Position(ctx context.Context) (wire.Position, error) {
-	return wire.Position{}, errors.ErrUnsupported
+// Close ends the ledger: operations that were taken are carried out and answered, later ones are [ErrClosed]. It may be
+// called more than once.
+func (l *Ledger) Close() error {
+	l.once.Do(func() {
+		close(l.closing)
+		<-l.stopped
+		<-l.rested
+		err := l.saveWitness()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		db := l.db
+		l.db, l.fault = nil, ErrClosed
+		l.closeErr = errors.Join(err, l.shut(db), l.lock.Close())
+	})
+	return l.closeErr
 }
 
-// HashAt is the chain after an entry.
-func (l *Ledger) HashAt(epoch loyalty.Epoch, seq loyalty.Seq) (wire.Hash, error) {
-	return wire.Hash{}, errors.ErrUnsupported
+// shut closes a file.
+func (l *Ledger) shut(db *bolt.DB) error {
+	if db == nil {
+		return nil
+	}
+	if err := guard(db.Close); err != nil {
+		return fmt.Errorf("close the ledger: %w", err)
+	}
+	return nil
 }
 
-// Read returns the bytes of consecutive entries.
-func (l *Ledger) Read(ctx context.Context, epoch loyalty.Epoch, from loyalty.Seq, maxEntries, maxBytes int) ([][]byte, error) {
-	return nil, errors.ErrUnsupported
+// Appended receives after commits that appended entries. It has room for one signal, so that signals join.
+func (l *Ledger) Appended() <-chan struct{} { return l.appended }
+
+func (l *Ledger) state() state {
+	l.now.Lock()
+	defer l.now.Unlock()
+	return l.st
 }
 
-// Acked notes what HQ has committed.
-func (l *Ledger) Acked(ctx context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, quarantined []*pb.Quarantined) error {
-	return errors.ErrUnsupported
+func (l *Ledger) committedRules() rules {
+	l.now.Lock()
+	defer l.now.Unlock()
+	return l.rules
 }
 
-// ApplyDown takes in items of the down-stream with their cursor.
-func (l *Ledger) ApplyDown(ctx context.Context, down *pb.Down) error { return errors.ErrUnsupported }
-
-// Learn takes in an answer of HQ.
-func (l *Ledger) Learn(ctx context.Context, a *pb.Answer) error { return errors.ErrUnsupported }
-
-// HQTime notes what HQ's clock said just now.
-func (l *Ledger) HQTime(at loyalty.Instant) {}
-
-// NewEpoch begins a new life of the journal.
-func (l *Ledger) NewEpoch(ctx context.Context, reason string) error { return errors.ErrUnsupported }
-
-// NewEpochAbove is NewEpoch with a number greater than the one HQ has seen.
-func (l *Ledger) NewEpochAbove(ctx context.Context, above loyalty.Epoch, reason string) error {
-	return errors.ErrUnsupported
+// begin makes the transaction of a group.
+func (l *Ledger) begin(db *bolt.DB, tx *bolt.Tx) *txn {
+	t := &txn{
+		tx: tx, read: l.clock.read, buckets: make(map[string]*bolt.Bucket, 8), room: l.measure(db, tx),
+		random: func(b []byte) error { _, err := io.ReadFull(l.cfg.Rand, b); return err },
+	}
+	l.now.Lock()
+	defer l.now.Unlock()
+	t.st, t.rules = l.st, l.rules
+	return t
 }
 
-// LoadProgramme takes in a programme file of the station; one from HQ goes before it.
-func (l *Ledger) LoadProgramme(ctx context.Context, source []byte) error {
-	return errors.ErrUnsupported
+// committed moves the memory after the disk.
+func (l *Ledger) committed(t *txn) {
+	l.now.Lock()
+	l.st, l.rules = t.st, t.rules
+	l.now.Unlock()
+	l.lastRoom.Store(t.room.left)
+	l.clock.committed(t.st.bound, t.st.heard)
+	if t.appended {
+		l.signal()
+	}
 }
 
-// Appended receives after commits that appended entries; it has room for one, so that signals join.
-func (l *Ledger) Appended() <-chan struct{} { return nil }
-
-// Trim drops what has been acknowledged and is older than Retain.
-func (l *Ledger) Trim(ctx context.Context) (int, error) { return 0, errors.ErrUnsupported }
-
-// Status is the health of a ledger.
-type Status struct {
-	Position      wire.Position
-	Frozen        string // why redeeming is suspended; empty: it is not
-	Alarm         string // what an operator must look at; empty: nothing
-	Salvaged      string // where the corrupt file is kept; empty: there was none
-	Clock         loyalty.ClockMark
-	OpenSales     uint64
-	Sales         uint64
-	Accounts      uint64
-	Cards         uint64
-	Entries       uint64
-	Quarantined   uint64
-	FileBytes     int64  // size of the file
-	RoomBytes     int64  // what may still be written before the ledger is full
-	Full          bool   // redeeming is refused for want of room
-	StorageErrors uint64 // commits whose outcome was unknown since the start
+func (l *Ledger) signal() {
+	select {
+	case l.appended <- struct{}{}:
+	default:
+	}
 }
 
-// Status reads the ledger's health.
-func (l *Ledger) Status() (Status, error) { return Status{}, errors.ErrUnsupported }
+func corrupt(err error) bool { return errors.Is(err, ErrCorrupt) }
+
+// unusable is the answer while there is no file. The caller holds mu.
+func (l *Ledger) unusable() error {
+	if errors.Is(l.fault, ErrClosed) {
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", loyalty.StorageFailed, l.fault)
+}
+
+// usable is the open file; where there is none it tries to open it, once a second.
+func (l *Ledger) usable() (*bolt.DB, error) {
+	l.mu.RLock()
+	db, tried := l.db, l.tried
+	l.mu.RUnlock()
+	if db != nil {
+		return db, nil
+	}
+	if time.Since(tried) >= time.Second {
+		l.reopen(nil, nil)
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.db == nil {
+		return nil, l.unusable()
+	}
+	return l.db, nil
+}
+
+func (l *Ledger) opened() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.db != nil
+}
+
+// reopen closes the file after an error that leaves its content unknown, and goes on from what is in it.
+func (l *Ledger) reopen(db *bolt.DB, cause error) {
+	l.mu.Lock()
+	l.db, l.fault, l.tried = nil, cause, time.Now()
+	old := l.file
+	l.mu.Unlock()
+	if db != nil {
+		if corrupt(cause) {
+			// A panic may have left locks inside bbolt: only its file is closed, which gives up the lock on it.
+			if err := old.Close(); err != nil {
+				l.log.Error("close the ledger", "error", err)
+			}
+		} else if err := l.shut(db); err != nil {
+			l.log.Error("close the ledger", "error", err)
+		}
+	}
+	before := l.state()
+	if err := l.load(corrupt(cause)); err != nil {
+		l.mu.Lock()
+		l.fault = err
+		l.mu.Unlock()
+		l.log.Error("the ledger cannot be opened again; it is tried again with the next operation", "error", err)
+		return
+	}
+	if l.state().last != before.last {
+		l.signal()
+	}
+}
+
+// suspect has the writer check and reopen the file after a reader met a page that cannot be right: at most once a minute.
+func (l *Ledger) suspect(err error) {
+	l.log.Error("the ledger could not be read", "error", err)
+	now := time.Now().Unix()
+	if last := l.suspected.Load(); now-last < 60 || !l.suspected.CompareAndSwap(last, now) {
+		return
+	}
+	select {
+	case l.calls <- &call{do: func(*txn) error { return err }, done: make(chan struct{})}:
+	default:
+	}
+}

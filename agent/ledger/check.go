@@ -1,0 +1,532 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	bolt "go.etcd.io/bbolt"
+)
+
+// Report is what a check of the whole store has seen.
+type Report struct {
+	Station  loyalty.StationID `json:"station"`
+	Epoch    loyalty.Epoch     `json:"epoch"`
+	First    loyalty.Seq       `json:"first"`
+	Last     loyalty.Seq       `json:"last"`
+	Acked    loyalty.Seq       `json:"acked"`
+	Hash     string            `json:"hash"`
+	Entries  uint64            `json:"entries"`
+	Accounts uint64            `json:"accounts"`
+	Cards    uint64            `json:"cards"`
+	Sales    uint64            `json:"sales"`
+	Open     uint64            `json:"open_sales"`
+	Bytes    int64             `json:"bytes"`
+	Findings []string          `json:"findings,omitempty"`
+}
+
+// maxFindings bounds a report; one broken page can break every record behind it.
+const maxFindings = 100
+
+// CheckFile checks a file that no process is writing: the structure of its pages and of its list of free ones, the
+// checksum of every record, the chain of the journal without a gap, the indexes both ways, counters, reservations, the
+// cells against the last statements in the journal, and the accounts' own entries against it. It reads with code of its
+// own that no content can take down, and never writes. progress, if not nil, is called now and then with the records
+// read. With findings it returns [ErrCorrupt], and the report lists the first [maxFindings] of them.
+func CheckFile(ctx context.Context, path string, progress func(records uint64)) (*Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("check the ledger: %w", err)
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, fmt.Errorf("check the ledger: %w", err)
+	}
+	p, err := newPageFile(f, size)
+	if err != nil {
+		return &Report{Bytes: size, Findings: []string{err.Error()}}, err
+	}
+	c := newChecker(ctx, progress)
+	if p.older() == nil {
+		c.found("one of the file's two heads is not valid: its last transaction may be lost")
+	}
+	return c.run(p, p.newest())
+}
+
+// Check is [CheckFile] of the open ledger as it stands: it holds a read transaction, so that the file may grow by what is
+// written meanwhile, and reads no faster than a backup.
+func (l *Ledger) Check(ctx context.Context, progress func(records uint64)) (*Report, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.db == nil {
+		return nil, l.unusable()
+	}
+	l.copying.Add(1)
+	defer l.copying.Add(-1)
+	var r *Report
+	err := guard(func() error {
+		return l.db.View(func(tx *bolt.Tx) error {
+			f, err := os.Open(l.cfg.Path)
+			if err != nil {
+				return fmt.Errorf("check the ledger: %w", err)
+			}
+			defer f.Close()
+			p, m, err := headOf(f, uint64(tx.ID()))
+			if err != nil {
+				return err
+			}
+			p.r = &throttled{ReaderAt: f, pace: newPace(ctx, l.cfg.BackupRate)}
+			r, err = newChecker(ctx, progress).run(p, m)
+			return err
+		})
+	})
+	return r, err
+}
+
+// headOf finds the head of a transaction that is still readable. Another commit may be writing the other one meanwhile.
+func headOf(f *os.File, txid uint64) (*pageFile, *pageMeta, error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, nil, fmt.Errorf("check the ledger: %w", err)
+	}
+	p, err := newPageFile(f, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range p.metas {
+		if m != nil && m.txid == txid {
+			return p, m, nil
+		}
+	}
+	return nil, nil, errMoved
+}
+
+// errMoved means that two commits came between the beginning of a read transaction and the reading of its head.
+var errMoved = errors.New("the ledger moved on while its head was read; try again")
+
+type checker struct {
+	ctx      context.Context
+	progress func(uint64)
+	seen     uint64
+	report   *Report
+
+	st        state
+	haveState bool
+	chain     wire.Hash
+	prev      place
+	chained   bool
+	count     counters
+
+	open     map[loyalty.SaleID]loyalty.OpID // sales by their own record
+	listed   map[loyalty.SaleID]loyalty.OpID // sales by the index
+	ended    map[place]loyalty.SaleID
+	reserved map[loyalty.AccountID]loyalty.Points
+	cells    map[loyalty.AccountID]cell
+	left     map[loyalty.AccountID]bool
+	stated   map[loyalty.AccountID]loyalty.Statement
+	accounts map[loyalty.AccountID]placeOf
+	own      map[loyalty.AccountID]map[place]posted
+	owed     map[loyalty.AccountID]map[place]posted
+	first    loyalty.Seq
+}
+
+// placeOf is through where a snapshot counts.
+type placeOf struct{ through place }
+
+// posted is what makes two postings the same.
+type posted struct {
+	redeemed loyalty.Points
+	accrued  loyalty.Points
+}
+
+func newChecker(ctx context.Context, progress func(uint64)) *checker {
+	return &checker{
+		ctx: ctx, progress: progress, report: &Report{},
+		open: make(map[loyalty.SaleID]loyalty.OpID), listed: make(map[loyalty.SaleID]loyalty.OpID),
+		ended: make(map[place]loyalty.SaleID), reserved: make(map[loyalty.AccountID]loyalty.Points),
+		cells: make(map[loyalty.AccountID]cell), left: make(map[loyalty.AccountID]bool),
+		stated: make(map[loyalty.AccountID]loyalty.Statement), accounts: make(map[loyalty.AccountID]placeOf),
+		own: make(map[loyalty.AccountID]map[place]posted), owed: make(map[loyalty.AccountID]map[place]posted),
+	}
+}
+
+func (c *checker) found(format string, args ...any) {
+	if len(c.report.Findings) < maxFindings {
+		c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *checker) run(p *pageFile, m *pageMeta) (*Report, error) {
+	c.report.Bytes = p.size
+	err := p.walk(m, c.visit, func(s string) error { c.found("%s", s); return nil })
+	if err != nil {
+		return c.report, err
+	}
+	c.compare()
+	if c.progress != nil {
+		c.progress(c.seen)
+	}
+	if len(c.report.Findings) > 0 {
+		return c.report, fmt.Errorf("%w: %d findings, the first: %s", ErrCorrupt, len(c.report.Findings), c.report.Findings[0])
+	}
+	return c.report, nil
+}
+
+func (c *checker) visit(path []string, key, stored []byte) error {
+	if c.seen++; c.seen%4096 == 0 {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if c.progress != nil {
+			c.progress(c.seen)
+		}
+	}
+	bucket := bucketOf(path)
+	depth := 1
+	if bucket == bucketJrn {
+		depth = 2
+	}
+	if len(path) != depth || !slices.Contains(bucketNames(), bucket) {
+		c.found("a record in bucket %q, which is none of the ledger's", path)
+		return nil
+	}
+	v, err := unseal(bucket, key, stored)
+	if err != nil {
+		c.found("checksum of %s does not hold", describeKey(bucket, key))
+		return nil
+	}
+	if err := c.record(path, key, v); err != nil {
+		c.found("%s: %v", describeKey(bucket, key), err)
+	}
+	return nil
+}
+
+func (c *checker) record(path []string, key, v []byte) error {
+	switch path[0] {
+	case bucketMeta:
+		if string(key) == string(keyState) {
+			var err error
+			c.st, err = parseState(v)
+			c.haveState = err == nil
+			return err
+		}
+	case bucketAcct:
+		return c.account(key, v)
+	case bucketCard:
+		c.count.cards++
+		_, err := parseCard(loyalty.CardNumber(key), v)
+		return err
+	case bucketCell:
+		return c.cell(key, v)
+	case bucketLeft:
+		id, err := accountOf(key)
+		c.left[id] = true
+		return err
+	case bucketSale:
+		return c.sale(key, v)
+	case bucketOpen:
+		if len(key) != len(loyalty.OpID{}) {
+			return errors.New("a key of a wrong length")
+		}
+		c.listed[loyalty.SaleID(v)] = loyalty.OpID(key)
+	case bucketJrn:
+		return c.entry([]byte(path[1]), key, v)
+	case bucketQuar:
+		c.count.quarantined++
+	}
+	return nil
+}
+
+func accountOf(key []byte) (loyalty.AccountID, error) {
+	if len(key) != 8 {
+		return 0, errors.New("a key of a wrong length")
+	}
+	var id uint64
+	for _, b := range key {
+		id = id<<8 | uint64(b)
+	}
+	if id == 0 || id > uint64(loyalty.MaxAccount) {
+		return 0, fmt.Errorf("account %d is out of range", id)
+	}
+	return loyalty.AccountID(id), nil
+}
+
+func (c *checker) account(key, v []byte) error {
+	c.count.accounts++
+	id, err := accountOf(key)
+	if err != nil {
+		return err
+	}
+	l, err := parseLocal(v)
+	if err != nil {
+		return err
+	}
+	if l.Snapshot.Account.ID != id {
+		return fmt.Errorf("account %d stands in the place of %d", l.Snapshot.Account.ID, id)
+	}
+	if len(l.Own) == 0 && l.Snapshot.Applied == 0 && l.Snapshot.Epoch == 0 {
+		return l.Snapshot.Account.Check()
+	}
+	c.accounts[id] = placeOf{place{l.Snapshot.Epoch, l.Snapshot.Applied}}
+	for _, p := range l.Own {
+		note(c.own, id, p)
+	}
+	return l.Snapshot.Account.Check()
+}
+
+func note(m map[loyalty.AccountID]map[place]posted, id loyalty.AccountID, p loyalty.Posting) {
+	if m[id] == nil {
+		m[id] = make(map[place]posted)
+	}
+	x := posted{redeemed: p.Redeemed}
+	for _, lot := range p.Accrued {
+		x.accrued += lot.Amount
+	}
+	m[id][place{p.Epoch, p.Seq}] = x
+}
+
+func (c *checker) cell(key, v []byte) error {
+	id, err := accountOf(key)
+	if err != nil {
+		return err
+	}
+	x, err := parseCell(v)
+	if err != nil {
+		return err
+	}
+	c.cells[id] = x
+	return x.Check()
+}
+
+func (c *checker) sale(key, v []byte) error {
+	c.count.sales++
+	s, err := parseSale(loyalty.SaleID(key), v)
+	if err != nil {
+		return err
+	}
+	switch s.State {
+	case loyalty.SaleOpen:
+		c.count.openSales++
+		c.open[s.ID] = s.OpOpen
+		if s.Account != 0 {
+			c.reserved[s.Account] += s.Reserved
+		}
+	case loyalty.SaleDone, loyalty.SaleCancelled:
+		at := place{s.epochEnd, s.SeqEnd}
+		if other, ok := c.ended[at]; ok {
+			return fmt.Errorf("ended with entry %d as sale %q did", at.seq, other)
+		}
+		c.ended[at] = s.ID
+	default:
+		return fmt.Errorf("state %d", s.State)
+	}
+	return nil
+}
+
+// entry checks the chain; entries come in their order, and the state, whose bucket sorts after jrn, is compared at the end.
+func (c *checker) entry(segment, key, v []byte) error {
+	p := parsePlace(key)
+	if p.epoch == 0 || p.seq == 0 || p.before(parsePlace(segment)) {
+		return errors.New("stands in a wrong segment")
+	}
+	c.count.entries++
+	if len(v) < len(wire.Hash{}) {
+		return errors.New("too short")
+	}
+	hash, body := wire.Hash(v[:len(wire.Hash{})]), v[len(wire.Hash{}):]
+	switch {
+	case c.chained && p.epoch == c.prev.epoch && p.seq != c.prev.seq+1:
+		c.found("the journal has a gap: entry %d of epoch %d follows entry %d", p.seq, p.epoch, c.prev.seq)
+	case c.chained && p.epoch == c.prev.epoch && hash != c.chain.Next(body):
+		c.found("the chain breaks at entry %d of epoch %d", p.seq, p.epoch)
+	}
+	if !c.chained || p.epoch != c.prev.epoch {
+		c.first = p.seq
+		clear(c.stated)
+	}
+	c.chain, c.prev, c.chained = hash, p, true
+	e, err := wire.DecodeEntry(body)
+	if err != nil {
+		return err
+	}
+	c.follow(p, e)
+	return nil
+}
+
+// follow notes what an entry says about others.
+func (c *checker) follow(p place, e *loyalty.Entry) {
+	id, _ := loyalty.Subject(e.Body)
+	if st, ok := statementOf(e.Body); ok && id != 0 {
+		c.stated[id] = st
+	}
+	if x, ok := loyalty.PostingOf(p.epoch, p.seq, e); ok && id != 0 {
+		if a, known := c.accounts[id]; known && a.through.before(p) {
+			note(c.owed, id, x)
+		}
+	}
+	if sale := endedSale(e.Body); sale != "" {
+		if got, ok := c.endedBy(p); ok && got != sale {
+			c.found("sale %q says that it ended with entry %d, which ended sale %q", got, p.seq, sale)
+		}
+	}
+}
+
+// endedBy cannot look the sale up yet: sales sort after the journal. It is filled by compare for what is left.
+func (c *checker) endedBy(p place) (loyalty.SaleID, bool) {
+	s, ok := c.ended[p]
+	return s, ok
+}
+
+func statementOf(b loyalty.Body) (loyalty.Statement, bool) {
+	switch b := b.(type) {
+	case loyalty.SaleOpened:
+		return b.Statement, true
+	case loyalty.SaleClosed:
+		return b.Statement, true
+	case loyalty.SaleVoided:
+		return b.Statement, true
+	case loyalty.CellReturned:
+		return b.Statement, true
+	}
+	return loyalty.Statement{}, false
+}
+
+// compare holds the parts against each other.
+func (c *checker) compare() {
+	if !c.haveState {
+		c.found("meta/state is missing")
+		return
+	}
+	c.compareJournal()
+	c.compareSales()
+	for _, id := range slices.Sorted(maps.Keys(c.cells)) {
+		x := c.cells[id]
+		if x.reserved != c.reserved[id] {
+			c.found("account %d: %s reserved, its open sales say %s", id, x.reserved, c.reserved[id])
+		}
+		if c.left[id] != (x.Left() > 0) {
+			c.found("account %d: the index of cells with rights is wrong", id)
+		}
+		if st, ok := c.stated[id]; ok && st != x.Statement() {
+			c.found("account %d: the cell says %+v, the journal %+v", id, x.Statement(), st)
+		}
+		delete(c.left, id)
+		delete(c.stated, id)
+	}
+	for id := range c.left {
+		c.found("account %d is listed with rights and has no cell", id)
+	}
+	for id, st := range c.stated {
+		if st != (loyalty.Statement{}) {
+			c.found("account %d: the journal says %+v and there is no cell", id, st)
+		}
+	}
+	for id, amount := range c.reserved {
+		if _, ok := c.cells[id]; !ok && amount != 0 {
+			c.found("account %d: open sales reserve %s and there is no cell", id, amount)
+		}
+	}
+	c.comparePostings()
+	r := c.report
+	r.Station, r.Epoch, r.First, r.Last, r.Acked, r.Hash = c.st.station, c.st.epoch, c.first, c.st.last, c.st.acked, c.st.lastHash.String()
+	r.Entries, r.Accounts, r.Cards, r.Sales, r.Open = c.count.entries, c.count.accounts, c.count.cards, c.count.sales, c.count.openSales
+}
+
+func (c *checker) compareJournal() {
+	if c.count != c.st.count {
+		c.found("the counters say %+v, the records %+v", c.st.count, c.count)
+	}
+	switch {
+	case c.st.acked > c.st.last:
+		c.found("entry %d is acknowledged, the last is %d", c.st.acked, c.st.last)
+	case c.st.last == 0:
+		if c.st.lastHash != wire.Genesis(c.st.station, c.st.epoch, c.st.nonce) {
+			c.found("the chain's beginning is not that of the epoch")
+		}
+	case !c.chained || c.prev != place{c.st.epoch, c.st.last}:
+		c.found("the journal ends at entry %d of epoch %d, the state says entry %d of epoch %d", c.prev.seq, c.prev.epoch, c.st.last, c.st.epoch)
+	case c.chain != c.st.lastHash:
+		c.found("the chain's end is %s, the state says %s", c.chain, c.st.lastHash)
+	case c.first > c.st.acked+1:
+		c.found("entries %d to %d are not acknowledged and missing", c.st.acked+1, c.first-1)
+	}
+}
+
+func (c *checker) compareSales() {
+	for id, op := range c.open {
+		if c.listed[id] != op {
+			c.found("sale %q is open and not listed as open", id)
+		}
+	}
+	for id := range c.listed {
+		if _, ok := c.open[id]; !ok {
+			c.found("sale %q is listed as open and is not", id)
+		}
+	}
+}
+
+// comparePostings holds what accounts carry as the station's own entries against the journal.
+func (c *checker) comparePostings() {
+	for _, id := range slices.Sorted(maps.Keys(c.accounts)) {
+		for p, want := range c.owed[id] {
+			if got, ok := c.own[id][p]; !ok || got != want {
+				c.found("account %d: entry %d of epoch %d posts %+v, the account says %+v", id, p.seq, p.epoch, want, got)
+			}
+			delete(c.own[id], p)
+		}
+		for p := range c.own[id] {
+			if p.epoch == c.st.epoch && p.seq >= c.first {
+				c.found("account %d counts entry %d of epoch %d, which does not post to it", id, p.seq, p.epoch)
+			}
+		}
+	}
+}
+
+// pace bounds bytes a second.
+type pace struct {
+	ctx   context.Context
+	rate  int64
+	start time.Time
+	done  int64
+}
+
+func newPace(ctx context.Context, rate int64) *pace {
+	return &pace{ctx: ctx, rate: rate, start: time.Now()}
+}
+
+// wait returns when so many more bytes are due.
+func (p *pace) wait(n int) error {
+	p.done += int64(n)
+	ahead := time.Duration(float64(p.done)/float64(p.rate)*float64(time.Second)) - time.Since(p.start)
+	if ahead < 5*time.Millisecond {
+		return p.ctx.Err()
+	}
+	t := time.NewTimer(ahead)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-p.ctx.Done():
+		return p.ctx.Err()
+	}
+}
+
+type throttled struct {
+	io.ReaderAt
+	pace *pace
+}
+
+func (t *throttled) ReadAt(b []byte, off int64) (int, error) {
+	if err := t.pace.wait(len(b)); err != nil {
+		return 0, err
+	}
+	return t.ReaderAt.ReadAt(b, off)
+}

@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/azs-edge/azs-edge/agent/ledger/ledgerpb"
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+)
+
+// sale is a sale with the epoch in which it ended.
+type sale struct {
+	*loyalty.Sale
+	epochEnd loyalty.Epoch
+}
+
+func (s sale) message() (*ledgerpb.Sale, error) {
+	m := &ledgerpb.Sale{
+		State: uint32(s.State), SeqEnd: uint64(s.SeqEnd), Account: uint64(s.Account), Card: string(s.Card),
+		OpenedAt: int64(s.OpenedAt), EndedAt: int64(s.EndedAt), Reserved: uint64(s.Reserved), Quote: quoteMessage(&s.Quote),
+		Total: int64(s.Total), Avail: int64(s.Avail), Cashier: s.Cashier, Shift: s.Shift, EpochEnd: uint32(s.epochEnd),
+	}
+	if !s.OpOpen.IsZero() {
+		m.OpOpen = s.OpOpen[:]
+	}
+	if !s.OpEnd.IsZero() {
+		m.OpEnd = s.OpEnd[:]
+	}
+	var err error
+	if o := s.Open; o != nil {
+		m.Open = &ledgerpb.Request{Card: string(o.Card), Redeem: uint64(o.Redeem), Manual: o.Manual, Cashier: o.Cashier, Shift: o.Shift}
+		if m.Open.Receipt, err = wire.FromReceipt(&o.Receipt).MarshalVT(); err != nil {
+			return nil, fmt.Errorf("encode receipt: %w", err)
+		}
+	}
+	if c := s.Close; c != nil {
+		m.Close = &ledgerpb.Request{
+			Card: string(c.Card), Redeem: uint64(c.Redeem), Manual: c.Manual, Resolved: c.Resolved, Cashier: c.Cashier, Shift: c.Shift,
+		}
+		if m.Close.Receipt, err = wire.FromReceipt(&c.Receipt).MarshalVT(); err != nil {
+			return nil, fmt.Errorf("encode receipt: %w", err)
+		}
+	}
+	if v := s.Void; v != nil {
+		m.Void = &ledgerpb.Request{Reason: v.Reason, Resolved: v.Resolved, Cashier: v.Cashier, Shift: v.Shift}
+	}
+	return m, nil
+}
+
+func parseSale(id loyalty.SaleID, b []byte) (sale, error) {
+	var m ledgerpb.Sale
+	if err := m.UnmarshalVT(b); err != nil {
+		return sale{}, fmt.Errorf("%w: sale %q: %w", ErrCorrupt, id, err)
+	}
+	s := sale{epochEnd: loyalty.Epoch(m.EpochEnd), Sale: &loyalty.Sale{
+		ID: id, State: loyalty.SaleState(m.State & 0xff), OpOpen: parseOp(m.OpOpen), OpEnd: parseOp(m.OpEnd), SeqEnd: loyalty.Seq(m.SeqEnd),
+		Account: loyalty.AccountID(m.Account), Card: loyalty.CardNumber(m.Card), OpenedAt: loyalty.Instant(m.OpenedAt),
+		EndedAt: loyalty.Instant(m.EndedAt), Reserved: loyalty.Points(m.Reserved), Quote: parseQuote(m.Quote),
+		Total: loyalty.Points(m.Total), Avail: loyalty.Points(m.Avail), Cashier: m.Cashier, Shift: m.Shift,
+	}}
+	if o := m.Open; o != nil {
+		r, err := parseReceipt(o.Receipt)
+		if err != nil {
+			return sale{}, fmt.Errorf("sale %q: %w", id, err)
+		}
+		s.Open = &loyalty.OpenRequest{
+			Sale: id, Card: loyalty.CardNumber(o.Card), Receipt: r, Redeem: loyalty.Points(o.Redeem), Manual: o.Manual,
+			Who: loyalty.Who{Cashier: o.Cashier, Shift: o.Shift},
+		}
+	}
+	if c := m.Close; c != nil {
+		r, err := parseReceipt(c.Receipt)
+		if err != nil {
+			return sale{}, fmt.Errorf("sale %q: %w", id, err)
+		}
+		s.Close = &loyalty.CloseRequest{
+			Sale: id, Card: loyalty.CardNumber(c.Card), Receipt: r, Redeem: loyalty.Points(c.Redeem), Manual: c.Manual, Resolved: c.Resolved,
+			Who: loyalty.Who{Cashier: c.Cashier, Shift: c.Shift},
+		}
+	}
+	if v := m.Void; v != nil {
+		s.Void = &loyalty.VoidRequest{
+			Sale: id, Reason: v.Reason, Resolved: v.Resolved, Who: loyalty.Who{Cashier: v.Cashier, Shift: v.Shift},
+		}
+	}
+	return s, nil
+}
+
+func parseOp(b []byte) loyalty.OpID {
+	if len(b) != len(loyalty.OpID{}) {
+		return loyalty.OpID{}
+	}
+	return loyalty.OpID(b)
+}
+
+func parseReceipt(b []byte) (loyalty.Receipt, error) {
+	var m pb.Receipt
+	if err := m.UnmarshalVT(b); err != nil {
+		return loyalty.Receipt{}, fmt.Errorf("%w: receipt: %w", ErrCorrupt, err)
+	}
+	r := loyalty.Receipt{Tender: loyalty.Tender(m.Tender & 0xff), Lines: make([]loyalty.Line, len(m.Lines))}
+	for i, l := range m.Lines {
+		r.Lines[i] = loyalty.Line{
+			Kind: loyalty.LineKind(l.Kind & 0xff), Code: l.Code, Group: l.Group,
+			Volume: loyalty.Millilitres(l.Volume), Count: int64(l.Count), Amount: loyalty.Kopecks(l.Amount),
+		}
+	}
+	if err := r.Check(); err != nil {
+		return loyalty.Receipt{}, fmt.Errorf("%w: receipt: %w", ErrCorrupt, err)
+	}
+	return r, nil
+}
+
+func quoteMessage(q *loyalty.Quote) *ledgerpb.Quote {
+	m := &ledgerpb.Quote{
+		Programme: q.Programme, Total: int64(q.Total), Redeem: int64(q.Redeem), Discount: int64(q.Discount), Pay: int64(q.Pay),
+		Earn: int64(q.Earn), LotAmount: int64(q.Lot.Amount), LotActiveFrom: int64(q.Lot.ActiveFrom), LotExpires: int64(q.Lot.Expires),
+		MaxRedeem: int64(q.MaxRedeem),
+	}
+	for _, k := range q.Lines {
+		m.Lines = append(m.Lines, int64(k))
+	}
+	for _, r := range q.Reasons {
+		m.Reasons = append(m.Reasons, string(r))
+	}
+	return m
+}
+
+func parseQuote(m *ledgerpb.Quote) loyalty.Quote {
+	if m == nil {
+		return loyalty.Quote{}
+	}
+	q := loyalty.Quote{
+		Programme: m.Programme, Total: loyalty.Kopecks(m.Total), Redeem: loyalty.Points(m.Redeem), Discount: loyalty.Kopecks(m.Discount),
+		Pay: loyalty.Kopecks(m.Pay), Earn: loyalty.Points(m.Earn), MaxRedeem: loyalty.Points(m.MaxRedeem),
+		Lot: loyalty.Lot{Amount: loyalty.Points(m.LotAmount), ActiveFrom: loyalty.Instant(m.LotActiveFrom), Expires: loyalty.Instant(m.LotExpires)},
+	}
+	for _, k := range m.Lines {
+		q.Lines = append(q.Lines, loyalty.Kopecks(k))
+	}
+	for _, r := range m.Reasons {
+		q.Reasons = append(q.Reasons, loyalty.Refusal(r))
+	}
+	return q
+}
