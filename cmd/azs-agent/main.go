@@ -80,9 +80,12 @@ A new station:
 		newConfigCmd(),
 		newInitCmd(),
 		newManCmd(),
+		newProgrammeCmd(),
+		newRunCmd(),
 		newRunCmd(),
 		newScannerCmd(),
 		newServiceCmd(),
+		newStatusCmd(),
 		newVersionCmd(),
 	)
 	return root
