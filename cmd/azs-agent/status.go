@@ -116,7 +116,9 @@ func askStatus(ctx context.Context, c config.Agent) ([]byte, error) {
 // text is the status for a person at a terminal.
 func (s *stationStatus) text(now time.Time) string {
 	var b strings.Builder
-	line := func(what, format string, args ...any) { fmt.Fprintf(&b, "%-13s %s\n", what, fmt.Sprintf(format, args...)) }
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s %s\n", what, fmt.Sprintf(format, args...))
+	}
 	line("station", "%d %s", s.Station.Number, s.Station.Name)
 	line("agent", "%s, running for %s", s.Station.Version, now.Sub(s.Station.Started).Round(time.Second))
 	switch {
