@@ -48,8 +48,7 @@ type Reply struct {
 // far as the account's spendable points cover. It is a target, not a sum: the same question again, late or doubled,
 // raises nothing more.
 //
-// Rights are issued only to the epoch that headquarters has, of a journal that does not fork, and only if the station's
-// statement fits what these books have issued: books restored from an older copy first hear what the station did.
+// Rights are issued only to the epoch that headquarters has, of a journal that does not fork.
 func Answer(tx Tx, station loyalty.StationID, a *Ask, at loyalty.Instant) (Reply, error) {
 	reply := Reply{Answer: &pb.Answer{Id: a.ID, Time: int64(at)}}
 	stations, err := tx.Stations([]loyalty.StationID{station})
@@ -96,18 +95,18 @@ func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalt
 		if card.State != loyalty.Active || !card.MayRedeem || card.Kind == loyalty.StaffKind {
 			want = 0
 		}
-		if st := a.Statement; st.Used-st.Voided+st.Returned > before.Issued {
+		issued := r.TopUp(key, a.Statement, want, at)
+		reply.Granted = issued - before.Issued
+		if r.Cells[key] != before {
+			c.Records = append(c.Records, r)
+		}
+		if over := unissued(r.Cells[key]); over > 0 {
 			c.Alarms = append(c.Alarms, Alarm{
 				Station: s.ID, Kind: RestoredAlarm, Epoch: key.Epoch, First: at, Last: at,
-				Text: fmt.Sprintf("account %d: the station has used and returned %s, these books have issued %s", id, st.Used-st.Voided+st.Returned, before.Issued),
+				Text: fmt.Sprintf("account %d: the station has used %s more than these books have issued", id, over),
 			})
-		} else if issued := r.TopUp(key, st, want, at); r.Cells[key] != before {
-			c.Records = append(c.Records, r)
-			reply.Granted = issued - before.Issued
-		} else {
-			r.Version-- // nothing has changed, and the books are not written
 		}
-		reply.Answer.Grant = &pb.Grant{Account: uint64(id), Epoch: uint32(key.Epoch), Issued: uint64(r.Cells[key].Issued)}
+		reply.Answer.Grant = &pb.Grant{Account: uint64(id), Epoch: uint32(key.Epoch), Issued: uint64(issued)}
 	}
 	var changed []loyalty.AccountID
 	if len(c.Records) > 0 {
@@ -124,6 +123,11 @@ func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalt
 		return nil
 	}
 	return tx.Save(c)
+}
+
+// unissued is what the station has used beyond what these books have issued.
+func unissued(c loyalty.Rights) loyalty.Points {
+	return c.Outstanding() - (c.Issued - c.Returned - c.Posted)
 }
 
 // meet notes that a station was told of an account, and touches the others if it has changed.

@@ -24,6 +24,7 @@ type peer struct {
 	unsaved bool // seen is newer than the books
 	cursor  Cursor
 	last    loyalty.Seq // the station's last entry, as far as it has said
+	hello   uint64      // session of the last hello
 
 	stream    Stream
 	sent      uint64   // down-stream sent through this
@@ -46,6 +47,19 @@ func (p *peer) heard(at loyalty.Instant) {
 	p.seen.Online, p.seen.At = true, at
 	p.retries = 0
 	p.unsaved = true
+}
+
+// restless is for how long a hello does not disturb what is on the way: a station also says hello to hear that
+// headquarters is there.
+const restless = 2 * time.Second
+
+// greeted takes in where the station has the down-stream.
+func (p *peer) greeted(st Stream, now time.Time) {
+	if p.stream.ID == st.ID && len(p.onTheWay) > 0 && now.Sub(p.progress) < restless {
+		p.acked(st.Acked, now)
+		return
+	}
+	p.resume(st, now)
 }
 
 // state takes in the station's word, or its will: a will of an older session than the newest heard says nothing.

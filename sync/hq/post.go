@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"unicode/utf8"
 
@@ -247,7 +248,7 @@ func (p *posting) apply([]*Batch) error {
 		l := &p.lines[i]
 		if l.entry != nil && l.Outcome != SetAside {
 			p.applyOne(l)
-			if l.Outcome == Posted {
+			if l.Outcome == Posted || l.Outcome == Repeated && l.Account != 0 {
 				changed[l.Account] = true
 			}
 		}
@@ -305,19 +306,82 @@ func (p *posting) post(l *line, r *loyalty.Record) {
 	}
 }
 
-// repeat is an operation that was received before. The same content under a new epoch is what a station sends after its
-// journal was found to fork; anything else is somebody else's identity.
+// repeat is an operation that was received before. A station whose journal was found to fork writes what was not
+// acknowledged again under a new epoch, with the statements of the new epoch's cells; anything else under a known
+// operation id is somebody else's identity. The lots count it already; the new cell counts it now.
 func (p *posting) repeat(l *line, first *Line) {
 	where := fmt.Sprintf("station %d, epoch %d, entry %d", first.Station, first.Epoch, first.Seq)
+	r := p.records[l.Account]
 	switch {
-	case !slices.Equal(first.Bytes, l.Bytes):
+	case first.Station != l.Station || !sameOperation(first.Bytes, l.entry):
 		l.Outcome, l.Reason = SetAside, "its operation id is that of another operation: "+where
 	case first.Outcome == SetAside:
 		l.Outcome, l.Reason = SetAside, first.Reason+" (first as "+where+")"
+	case r == nil:
+		l.Outcome, l.Account = Repeated, 0
 	default:
 		l.Outcome = Repeated
+		key := loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}
+		c := r.Cells[key]
+		c.Report(statementOf(l.entry.Body))
+		if posting, ok := loyalty.PostingOf(l.Epoch, l.Seq, l.entry); ok {
+			c.Posted += posting.Redeemed
+		}
+		c.Issued += unissued(c)
+		if c == (loyalty.Rights{}) {
+			return
+		}
+		if r.Cells == nil {
+			r.Cells = map[loyalty.CellKey]loyalty.Rights{}
+		}
+		r.Cells[key] = c
+		r.Version++
 	}
-	l.Account = 0
+}
+
+// sameOperation tells whether an entry says what the first one of its operation said, but for the statement of the cell.
+func sameOperation(first []byte, again *loyalty.Entry) bool {
+	e, err := wire.DecodeEntry(first)
+	if err != nil {
+		return false
+	}
+	a, b := *e, *again
+	a.Body, b.Body = unstated(a.Body), unstated(b.Body)
+	return reflect.DeepEqual(a, b)
+}
+
+// unstated is a body without the statement of the cell.
+func unstated(b loyalty.Body) loyalty.Body {
+	switch b := b.(type) {
+	case loyalty.SaleOpened:
+		b.Statement = loyalty.Statement{}
+		return b
+	case loyalty.SaleClosed:
+		b.Statement = loyalty.Statement{}
+		return b
+	case loyalty.SaleVoided:
+		b.Statement = loyalty.Statement{}
+		return b
+	case loyalty.CellReturned:
+		b.Statement = loyalty.Statement{}
+		return b
+	}
+	return b
+}
+
+// statementOf is what a body says of the account's cell.
+func statementOf(b loyalty.Body) loyalty.Statement {
+	switch b := b.(type) {
+	case loyalty.SaleOpened:
+		return b.Statement
+	case loyalty.SaleClosed:
+		return b.Statement
+	case loyalty.SaleVoided:
+		return b.Statement
+	case loyalty.CellReturned:
+		return b.Statement
+	}
+	return loyalty.Statement{}
 }
 
 // bounded cuts a text to what a message may hold, at the start of a character.
@@ -337,18 +401,7 @@ func moves(b loyalty.Body) bool {
 	if _, ok := loyalty.PostingOf(1, 1, &loyalty.Entry{Body: b}); ok {
 		return true
 	}
-	none := loyalty.Statement{}
-	switch b := b.(type) {
-	case loyalty.SaleOpened:
-		return b.Statement != none
-	case loyalty.SaleClosed:
-		return b.Statement != none
-	case loyalty.SaleVoided:
-		return b.Statement != none
-	case loyalty.CellReturned:
-		return b.Statement != none
-	}
-	return false
+	return statementOf(b) != loyalty.Statement{}
 }
 
 // tell notes whom the changes concern: the stations that know the accounts, and those that have met them now.

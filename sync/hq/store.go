@@ -90,7 +90,7 @@ type Outcome uint8
 // The outcomes.
 const (
 	Posted    Outcome = iota // applied
-	Repeated                 // the same operation was applied at another place: kept, not applied again
+	Repeated                 // the same operation was applied at another place: only the cell of its epoch counts it
 	SetAside                 // could not be applied: kept with its reason
 	NoAccount                // about no account: nothing to apply
 

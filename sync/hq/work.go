@@ -85,15 +85,14 @@ func (l *link) hello(ctx context.Context, station loyalty.StationID, payload []b
 	l.with(ctx, station, func(p *peer) {
 		p.cursor, p.last = g.Cursor, h.Last
 		p.heard(now)
-		p.seen.Session, p.seen.Version = max(p.seen.Session, h.Session), h.Version
-		p.seen.Backlog = p.backlog()
+		p.hello, p.seen.Version, p.seen.Backlog = h.Session, h.Version, p.backlog()
 		if g.Verdict == pb.Verdict_VERDICT_OK {
-			p.resume(g.Stream, time.Now())
+			p.greeted(g.Stream, time.Now())
 			credit = l.credit.give(station, p.backlog(), time.Now())
 		}
 	})
 	l.countOnline()
-	log := l.log.Info
+	log := l.log.Debug
 	if g.Verdict != pb.Verdict_VERDICT_OK {
 		log = l.log.Warn
 	}
@@ -225,7 +224,7 @@ func (l *link) reply(ctx context.Context, r *stationReply) {
 	known := l.with(ctx, r.station, func(p *peer) {
 		p.cursor, p.last = r.cursor, max(p.last, r.last)
 		p.heard(now)
-		credit, session = l.credit.give(r.station, p.backlog(), time.Now()), p.seen.Session
+		credit, session = l.credit.give(r.station, p.backlog(), time.Now()), p.hello
 	})
 	if r.taken && known {
 		for first := true; first || len(r.aside) > 0; first = false {
