@@ -64,7 +64,7 @@ for arch in "$@"; do
 	esac
 	export PACKAGE_ARCH STAGE="$WORK/$arch"
 	mkdir "$STAGE"
-	cp -r "$WORK"/texts/* LICENSE packaging/linux packaging/guides "$STAGE/"
+	cp -r "$WORK"/texts/* LICENSE packaging/linux packaging/guides packaging/programmes "$STAGE/"
 	build "$STAGE/azs-agent" $goarch "$goarm"
 	# nfpm takes the times of files as they are, and a clone has its own.
 	find "$STAGE" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +

@@ -44,6 +44,10 @@ refused azs-agent init --station 18
 is "azs-agent service status >/dev/null; echo \$?" 3
 
 say "service install: ready"
+programme=/usr/share/azs-agent/programmes/semeynaya-komanda.yaml
+try azs-agent programme check $programme
+printf 'programme:\n  file: %s\n' $programme >>/etc/azs-agent/config.yaml
+try azs-agent config check
 began=$(now_ms)
 try azs-agent service install
 echo "   ready after $(($(now_ms) - began)) ms"
