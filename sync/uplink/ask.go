@@ -37,8 +37,8 @@ func (a *asks) init() {
 	a.waiting = make(map[uint64]*question)
 }
 
-// Ask puts a question to headquarters and returns its answer, after the station's copy has learned it. Id, deadline and
-// epoch are filled in by Ask. It returns [loyalty.Offline] when headquarters is known to be out of reach, at once, or has not
+// Ask puts a question to headquarters and returns its answer, after the station's copy has learned it. Id and deadline
+// are filled in by Ask; the epoch of a top-up's statement is its caller's. It returns [loyalty.Offline] when headquarters is known to be out of reach, at once, or has not
 // answered within the deadline of ctx or AskDeadline. An answer that comes later is still learned. A refusal by
 // headquarters is not an error: it stands in the answer.
 func (u *Uplink) Ask(ctx context.Context, a *pb.Ask) (*pb.Answer, error) {

@@ -57,6 +57,9 @@ func (l *loop) onCursor(c *pb.Cursor) {
 		return
 	}
 	seq := loyalty.Seq(c.Seq)
+	if l.greeted.IsZero() && c.Verdict != pb.Verdict_VERDICT_OK {
+		l.greet = true // only the answer to a hello can say so for certain
+	}
 	if !l.open || l.going || c.Verdict != pb.Verdict_VERDICT_OK || loyalty.Epoch(c.Epoch) != l.epoch {
 		return
 	}
