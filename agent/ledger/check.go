@@ -123,11 +123,13 @@ type checker struct {
 	chain     wire.Hash
 	prev      place
 	chained   bool
+	gaps      []place // entries that do not follow the one before them
 	count     counters
 
 	open     map[loyalty.SaleID]loyalty.OpID // sales by their own record
 	listed   map[loyalty.SaleID]loyalty.OpID // sales by the index
-	ended    map[place]loyalty.SaleID
+	ended    map[place]loyalty.SaleID        // by the sales
+	ends     map[place]loyalty.SaleID        // by the journal
 	reserved map[loyalty.AccountID]loyalty.Points
 	cells    map[loyalty.AccountID]cell
 	left     map[loyalty.AccountID]bool
@@ -135,6 +137,7 @@ type checker struct {
 	accounts map[loyalty.AccountID]placeOf
 	own      map[loyalty.AccountID]map[place]posted
 	owed     map[loyalty.AccountID]map[place]posted
+	postedAt map[loyalty.OpID]place // of what is owed
 	first    loyalty.Seq
 }
 
@@ -151,10 +154,11 @@ func newChecker(ctx context.Context, progress func(uint64)) *checker {
 	return &checker{
 		ctx: ctx, progress: progress, report: &Report{},
 		open: make(map[loyalty.SaleID]loyalty.OpID), listed: make(map[loyalty.SaleID]loyalty.OpID),
-		ended: make(map[place]loyalty.SaleID), reserved: make(map[loyalty.AccountID]loyalty.Points),
+		ended: make(map[place]loyalty.SaleID), ends: make(map[place]loyalty.SaleID), reserved: make(map[loyalty.AccountID]loyalty.Points),
 		cells: make(map[loyalty.AccountID]cell), left: make(map[loyalty.AccountID]bool),
 		stated: make(map[loyalty.AccountID]loyalty.Statement), accounts: make(map[loyalty.AccountID]placeOf),
 		own: make(map[loyalty.AccountID]map[place]posted), owed: make(map[loyalty.AccountID]map[place]posted),
+		postedAt: make(map[loyalty.OpID]place),
 	}
 }
 
@@ -344,7 +348,7 @@ func (c *checker) entry(segment, key, v []byte) error {
 	hash, body := wire.Hash(v[:len(wire.Hash{})]), v[len(wire.Hash{}):]
 	switch {
 	case c.chained && p.epoch == c.prev.epoch && p.seq != c.prev.seq+1:
-		c.found("the journal has a gap: entry %d of epoch %d follows entry %d", p.seq, p.epoch, c.prev.seq)
+		c.gaps = append(c.gaps, p)
 	case c.chained && p.epoch == c.prev.epoch && hash != c.chain.Next(body):
 		c.found("the chain breaks at entry %d of epoch %d", p.seq, p.epoch)
 	}
@@ -368,21 +372,17 @@ func (c *checker) follow(p place, e *loyalty.Entry) {
 		c.stated[id] = st
 	}
 	if x, ok := loyalty.PostingOf(p.epoch, p.seq, e); ok && id != 0 {
+		if old, again := c.postedAt[e.Op]; again { // written again by a later epoch
+			delete(c.owed[id], old)
+		}
 		if a, known := c.accounts[id]; known && a.through.before(p) {
 			note(c.owed, id, x)
+			c.postedAt[e.Op] = p
 		}
 	}
 	if sale := endedSale(e.Body); sale != "" {
-		if got, ok := c.endedBy(p); ok && got != sale {
-			c.found("sale %q says that it ended with entry %d, which ended sale %q", got, p.seq, sale)
-		}
+		c.ends[p] = sale
 	}
-}
-
-// endedBy cannot look the sale up yet: sales sort after the journal. It is filled by compare for what is left.
-func (c *checker) endedBy(p place) (loyalty.SaleID, bool) {
-	s, ok := c.ended[p]
-	return s, ok
 }
 
 func statementOf(b loyalty.Body) (loyalty.Statement, bool) {
@@ -407,6 +407,7 @@ func (c *checker) compare() {
 	}
 	c.compareJournal()
 	c.compareSales()
+	c.compareEnds()
 	for _, id := range slices.Sorted(maps.Keys(c.cells)) {
 		x := c.cells[id]
 		if x.reserved != c.reserved[id] {
@@ -444,6 +445,12 @@ func (c *checker) compareJournal() {
 	if c.count != c.st.count {
 		c.found("the counters say %+v, the records %+v", c.st.count, c.count)
 	}
+	// An epoch that was left behind may have been salvaged with gaps: what was readable of it has been written again.
+	for _, p := range c.gaps {
+		if p.epoch == c.st.epoch {
+			c.found("the journal has a gap before entry %d", p.seq)
+		}
+	}
 	switch {
 	case c.st.acked > c.st.last:
 		c.found("entry %d is acknowledged, the last is %d", c.st.acked, c.st.last)
@@ -469,6 +476,21 @@ func (c *checker) compareSales() {
 	for id := range c.listed {
 		if _, ok := c.open[id]; !ok {
 			c.found("sale %q is listed as open and is not", id)
+		}
+	}
+}
+
+// compareEnds holds the ends of sales against the journal of the epoch. An entry that a later epoch has written again ends
+// nothing any more: the sale has moved on to the new one.
+func (c *checker) compareEnds() {
+	for p, id := range c.ended {
+		if p.epoch == c.st.epoch && c.ends[p] != id {
+			c.found("sale %q ended with entry %d of epoch %d, which the journal does not say", id, p.seq, p.epoch)
+		}
+	}
+	for p, id := range c.ends {
+		if p.epoch == c.st.epoch && c.ended[p] != id {
+			c.found("entry %d of epoch %d ended sale %q, which does not say so", p.seq, p.epoch, id)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
-	"github.com/azs-edge/azs-edge/sync/wire"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -130,9 +129,6 @@ func (r *records) state(station loyalty.StationID, w *witness) (st state, lost u
 			st = s
 		}
 	}
-	if w != nil && w.station == station && w.epoch > st.epoch {
-		st.epoch, st.acked, st.last = w.epoch, 0, w.seq
-	}
 	last := st.last
 	for p := range r.journal {
 		if p.epoch > st.epoch {
@@ -157,12 +153,13 @@ func (r *records) state(station loyalty.StationID, w *witness) (st state, lost u
 	return st, lost
 }
 
-// restore writes the records into a fresh file and rebuilds what follows from others: indexes, counters, reservations.
-// The journal is written as it was read; the chain over its gaps is made anew, because no HQ will be shown it: the new
-// epoch, which the next step begins, carries the entries again.
+// restore writes the records into a fresh file and rebuilds what follows from others. The journal is the truth: a sale or
+// an account that stems from before the last entries is brought up to them. The chain over gaps of the journal is made
+// anew, because no HQ will be shown it: the new epoch, which the next step begins, carries the entries again. Cells are
+// not carried over: the new epoch has its own.
 func (r *records) restore(tx *bolt.Tx, st state) error {
 	t := &txn{tx: tx, st: st, buckets: make(map[string]*bolt.Bucket)}
-	for _, name := range []string{bucketAcct, bucketCard, bucketProg, bucketNote, bucketQuar} {
+	for _, name := range []string{bucketCard, bucketProg, bucketNote, bucketQuar} {
 		for _, key := range sortedKeys(r.plain[name]) {
 			if !readable(name, key, r.plain[name][key]) {
 				continue
@@ -173,10 +170,11 @@ func (r *records) restore(tx *bolt.Tx, st state) error {
 			t.count(name)
 		}
 	}
-	if err := r.restoreSales(t); err != nil {
+	b := r.rebuild()
+	if err := b.write(t); err != nil {
 		return err
 	}
-	if err := r.restoreJournal(t); err != nil {
+	if err := r.restoreJournal(t, b.order); err != nil {
 		return err
 	}
 	return t.saveState()
@@ -184,8 +182,6 @@ func (r *records) restore(tx *bolt.Tx, st state) error {
 
 func (t *txn) count(bucket string) {
 	switch bucket {
-	case bucketAcct:
-		t.st.count.accounts++
 	case bucketCard:
 		t.st.count.cards++
 	case bucketQuar:
@@ -196,73 +192,11 @@ func (t *txn) count(bucket string) {
 // readable tells whether the program can use a record whose checksum holds.
 func readable(bucket, key string, v []byte) bool {
 	switch bucket {
-	case bucketAcct:
-		_, err := parseLocal(v)
-		return err == nil
 	case bucketCard:
 		_, err := parseCard(loyalty.CardNumber(key), v)
 		return err == nil
 	}
 	return true
-}
-
-// restoreSales brings back sales, the index of the open ones and what they reserve. Cells themselves are not carried over:
-// the new epoch has its own.
-func (r *records) restoreSales(t *txn) error {
-	for _, key := range sortedKeys(r.plain[bucketSale]) {
-		s, err := parseSale(loyalty.SaleID(key), r.plain[bucketSale][key])
-		if err != nil {
-			continue
-		}
-		m, err := s.message()
-		if err != nil {
-			return err
-		}
-		if err := t.putMessage(bucketSale, []byte(key), m); err != nil {
-			return err
-		}
-		t.st.count.sales++
-		if s.State != loyalty.SaleOpen {
-			continue
-		}
-		t.st.count.openSales++
-		if err := t.put(bucketOpen, s.OpOpen[:], seal(bucketOpen, s.OpOpen[:], []byte(key))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *records) restoreJournal(t *txn) error {
-	places := make([]place, 0, len(r.journal))
-	for p := range r.journal {
-		if p.before(place{t.st.epoch, t.st.last + 1}) {
-			places = append(places, p)
-		}
-	}
-	slices.SortFunc(places, func(a, b place) int {
-		if a.before(b) {
-			return -1
-		}
-		return 1
-	})
-	end := t.st
-	var hash wire.Hash
-	for _, p := range places {
-		e, err := wire.DecodeEntry(r.journal[p])
-		if err != nil {
-			continue
-		}
-		t.st.epoch, t.st.last, t.st.lastHash = p.epoch, p.seq-1, hash
-		if err := t.appendBytes(e.At, r.journal[p]); err != nil {
-			return err
-		}
-		hash = t.st.lastHash
-		end.lastAt, end.bound = e.At, max(end.bound, e.At)
-	}
-	end.count, end.segment, end.segmentLen, end.segmentDay = t.st.count, t.st.segment, t.st.segmentLen, t.st.segmentDay
-	t.st = end
-	return nil
 }
 
 func sortedKeys(m map[string][]byte) []string {

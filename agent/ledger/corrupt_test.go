@@ -1,0 +1,215 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// populated makes a closed ledger with a bit of everything, and returns its sales by id.
+func populated(t testing.TB) (Config, map[loyalty.SaleID]*loyalty.Sale) {
+	t.Helper()
+	cfg := testConfig(t)
+	l, err := openTuned(cfg, func(l *Ledger) { l.noSync = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := l.LoadProgramme(ctx, []byte(testProgramme)); err != nil {
+		t.Fatal(err)
+	}
+	sales := make(map[loyalty.SaleID]*loyalty.Sale)
+	for i := 1; i <= 30; i++ {
+		know(t, l, i, 500_00, 100_00)
+		id := loyalty.SaleID(fmt.Sprintf("sale-%d", i))
+		s, err := l.OpenSale(ctx, &loyalty.OpenRequest{Sale: id, Card: cardOf(i), Receipt: fuel(20), Redeem: 50_00})
+		if err == nil && i%3 != 0 {
+			s, err = l.CloseSale(ctx, &loyalty.CloseRequest{Sale: id, Receipt: fuel(15), Redeem: 40_00})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sales[id] = s
+		if i == 12 {
+			ack(t, l, 0)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkTest(t, cfg.Path)
+	return cfg, sales
+}
+
+// survive opens what has become of a populated ledger and holds it against what was answered: no panic, and nothing is
+// missing without an alarm.
+func survive(t *testing.T, what string, cfg Config, sales map[loyalty.SaleID]*loyalty.Sale) (salvaged bool) {
+	t.Helper()
+	l, err := openTuned(cfg, func(l *Ledger) { l.noSync = true })
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	st, err := l.Status()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	missing := 0
+	for id, want := range sales {
+		got, err := l.Sale(id)
+		switch {
+		case errors.Is(err, loyalty.UnknownSale):
+			missing++
+		case err != nil:
+			t.Errorf("%s: sale %s: %v", what, id, err)
+		case got.State != want.State || got.Reserved != want.Reserved || (got.Account != want.Account):
+			if st.Alarm == "" {
+				t.Errorf("%s: sale %s is %+v, was %+v, and there is no alarm", what, id, got, want)
+			}
+		}
+	}
+	if st.Alarm == "" && (missing > 0 || st.Accounts != 30 || st.Cards != 30 || st.Position.Epoch != 1) {
+		t.Errorf("%s: %d sales are missing, %d accounts, and there is no alarm", what, missing, st.Accounts)
+	}
+	if st.Alarm != "" {
+		if st.Frozen == "" || st.Position.Epoch == 1 {
+			t.Errorf("%s: alarm %q, but redeeming goes on in epoch %d", what, st.Alarm, st.Position.Epoch)
+		}
+		if st.Salvaged == "" {
+			t.Errorf("%s: alarm %q, and the file was not kept", what, st.Alarm)
+		} else if _, err := os.Stat(st.Salvaged); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := l.CloseSale(context.Background(), &loyalty.CloseRequest{Sale: "after", Card: cardOf(1), Receipt: fuel(3)}); err != nil && !errors.Is(err, loyalty.NoProgramme) && !errors.Is(err, loyalty.UnknownCard) {
+			t.Errorf("%s: accruing afterwards: %v", what, err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if _, err := CheckFile(context.Background(), cfg.Path, nil); err != nil {
+		t.Errorf("%s: check after salvage: %v", what, err)
+	}
+	return st.Alarm != ""
+}
+
+func damaged(t *testing.T, cfg Config, content []byte) Config {
+	t.Helper()
+	cfg.Path = filepath.Join(t.TempDir(), "ledger.db")
+	cfg.WitnessPath = cfg.Path + ".witness"
+	if err := os.WriteFile(cfg.Path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestBitFlipsNeverTakeTheProcessDownNorLoseSilently(t *testing.T) {
+	cfg, sales := populated(t)
+	good := readAll(t, cfg.Path)
+	rng := seeded(7)
+	flips := 150
+	if testing.Short() {
+		flips = 40
+	}
+	found := 0
+	for i := range flips {
+		b := append([]byte(nil), good...)
+		at := rng.IntN(len(b))
+		if i%10 == 0 {
+			at = rng.IntN(2) * os.Getpagesize() // the heads
+			at += rng.IntN(80)
+		}
+		b[at] ^= 1 << rng.IntN(8)
+		if survive(t, fmt.Sprintf("bit flip at %d", at), damaged(t, cfg, b), sales) {
+			found++
+		}
+	}
+	if found == 0 {
+		t.Error("no flip was ever found: the test proves nothing")
+	}
+	t.Logf("%d of %d flips hit something in use", found, flips)
+}
+
+func TestTruncationsAndTornPagesAreSurvived(t *testing.T) {
+	cfg, sales := populated(t)
+	good := readAll(t, cfg.Path)
+	rng := seeded(8)
+	n := 40
+	if testing.Short() {
+		n = 10
+	}
+	for i := range n {
+		cut := rng.IntN(len(good))
+		if i == 0 {
+			cut = 1
+		}
+		survive(t, fmt.Sprintf("cut to %d", cut), damaged(t, cfg, good[:cut]), sales)
+		b := append([]byte(nil), good...)
+		page := rng.IntN(len(b) / 4096)
+		for j := range 4096 {
+			b[page*4096+j] = byte(rng.Uint32())
+		}
+		survive(t, fmt.Sprintf("page %d of noise", page), damaged(t, cfg, b), sales)
+	}
+}
+
+func TestSalvageKeepsWhatCanBeRead(t *testing.T) {
+	cfg, sales := populated(t)
+	b := readAll(t, cfg.Path)
+	at := strings.Index(string(b), "sale-7\x08") // a sale's record
+	if at < 0 {
+		at = strings.Index(string(b), "sale-7")
+	}
+	b[at+8] ^= 0x40
+	c := damaged(t, cfg, b)
+	if !survive(t, "one broken record", c, sales) {
+		t.Skip("the flip hit a page that is not in use")
+	}
+	l := openTest(t, c)
+	for id, want := range sales {
+		got, err := l.Sale(id)
+		if err != nil || got.State != want.State || got.Quote.Redeem != want.Quote.Redeem {
+			t.Errorf("sale %s: %+v, %v", id, got, err)
+		}
+	}
+}
+
+func TestLostLedgerIsAnAlarm(t *testing.T) {
+	cfg, _ := populated(t)
+	if err := os.Remove(cfg.Path); err != nil {
+		t.Fatal(err)
+	}
+	l := openTest(t, cfg)
+	st, err := l.Status()
+	if err != nil || st.Alarm == "" || st.Frozen == "" || st.Position.Epoch != 2 {
+		t.Errorf("status %+v, %v", st, err)
+	}
+	ack(t, l, 0)
+	if st, _ := l.Status(); st.Frozen != "" {
+		t.Errorf("still frozen after headquarters has it all: %s", st.Frozen)
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	cfg, _ := populated(f)
+	f.Add(readAll(f, cfg.Path)[:16384])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "x.db")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_ = verifyFile(path)
+		if _, err := CheckFile(context.Background(), path, nil); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+		if _, err := collect(path); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
