@@ -88,7 +88,8 @@ func (d *Decoder) dropRest(e *Event, gap bool, now time.Time) {
 // frame is a frame on its way through the decoder.
 type frame struct {
 	raw       []byte
-	text      string // decoded, untrimmed
+	body      []byte // without AIM identifier and escapes
+	text      string // the body as text, untrimmed
 	whole     bool   // an end was sent: it is no piece
 	aim       string
 	symbology string
@@ -134,7 +135,7 @@ func (d *Decoder) classify(in Frame) (Event, bool) {
 	if !ok {
 		return reject(Garbage), true
 	}
-	f.text = text
+	f.body, f.text = body, text
 	if d.cfg.AIM == AIMRequired && f.aim == "" {
 		return f.relay(NoAIM), true
 	}
@@ -197,7 +198,7 @@ func (d *Decoder) value(s string, m Manner, f *frame) Event {
 	return e
 }
 
-// token recognises what others verify. Its text is data to the last space.
+// token recognises what others verify. It is data to the last space, whatever the charset.
 func (d *Decoder) token(f *frame) (Event, bool) {
 	text := strings.TrimLeft(f.text, "\r\n")
 	kind := ""
@@ -216,7 +217,7 @@ func (d *Decoder) token(f *frame) (Event, bool) {
 	case !f.whole:
 		return reject(Unterminated), true
 	}
-	return Event{Type: Token, Kind: kind, Manner: Plain, Payload: []byte(text)}, true
+	return Event{Type: Token, Kind: kind, Manner: Plain, Payload: bytes.Clone(bytes.TrimLeft(f.body, "\r\n"))}, true
 }
 
 // tokenKind is what a family of tokens is called: a prefix that is a scheme, like "HC1:", by the scheme's name.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/big"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,8 @@ func TestDecode(t *testing.T) {
 		{own + "=25121010000000000", "card 7005123456789015 luhn by track2"},
 		{"%B" + own + "^IVANOV^2512?;" + own + "=2512?", "card 7005123456789015 luhn by track2"},
 		{"8018460123456789012345", "card 460123456789012345 gsrn by gs1"},
-		{"]C1" + "8018460123456789012344", "reject check_digit"},
+		{"]C18018460123456789012344", "reject check_digit"}, {"]C1801846012345@789012345", "reject unknown"},
+		{"\x1d01046004399312@6", "reject unknown relayed"},
 		{"]d201046004399312568018460123456789012345", "card 460123456789012345 gsrn by gs1"},
 		// ours, but not good
 		{"7005", "reject length"}, {own + "0", "reject length"}, {"7777777777777777", "reject trivial"},
@@ -206,6 +208,14 @@ func TestRelayIsTheWire(t *testing.T) {
 	}
 }
 
+func TestATokenIsItsBytes(t *testing.T) {
+	for in, want := range map[string]string{"\r\nHC1:AB \t": "HC1:AB \t", "FUEL-\xff": "FUEL-\xff", `]Q2\000026FUEL-\\1`: `FUEL-\1`} {
+		if e, _ := decoder(t, nil).Decode(Frame{Data: []byte(in), End: EndTerminator}, noon); e.Type != Token || string(e.Payload) != want {
+			t.Errorf("%q: %s %q, want %q", in, e, e.Payload, want)
+		}
+	}
+}
+
 func TestAIM(t *testing.T) {
 	required := decoder(t, func(c *Config) { c.AIM = AIMRequired })
 	none := decoder(t, func(c *Config) { c.AIM = AIMNone })
@@ -306,6 +316,25 @@ func TestConfigValidate(t *testing.T) {
 	} {
 		if _, err := New(c); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v, want ErrConfig", name, err)
+		}
+	}
+}
+
+// The worst that fits into a frame costs a small multiple of it.
+func TestHostileFramesStaySmall(t *testing.T) {
+	fill := func(s string) []byte { return []byte(strings.Repeat(s, MaxLen/len(s)+1)[:MaxLen]) }
+	for _, in := range [][]byte{
+		fill("7"), fill("71"), fill("["), append([]byte(`{"card":`), fill("[")[8:]...), append([]byte(`{"card":"`), fill(`\u0000`)[9:]...),
+		append([]byte("https://loy.example/?"), fill("c=1&")[21:]...), append([]byte("\x1d"), fill("91a\x1d")[1:]...), append([]byte("]Q2"), fill(`\000026`)[3:]...),
+		fill("4 "), fill("\xe0"), append([]byte("HC1:"), fill("A")[4:]...), append([]byte("eyJ"), fill("A.")[3:]...), fill("{}"), fill("é"),
+	} {
+		d := decoder(t, nil)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		d.Decode(Frame{Data: in, End: EndTerminator}, noon)
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 64*MaxLen {
+			t.Errorf("%.24q: %d bytes allocated for a frame of %d", in, got, len(in))
 		}
 	}
 }

@@ -74,7 +74,7 @@ type Event struct {
 	AIM       string             // the AIM identifier, if there was one: "]C0"
 	Symbology string             // what the AIM identifier says: "code128", "ean", "qr", "datamatrix", ...
 	Charset   string             // how the text was read: "ascii", "utf-8", "cp1251"; empty: it was not
-	Payload   []byte             // token: its text exactly; a grant's decoded bytes. The receiver owns it
+	Payload   []byte             // token: its bytes exactly; a grant's decoded bytes. The receiver owns it
 	Relay     []byte             // for the register: the frame as it came; nil: not for the register. Shares the frame's bytes
 }
 

@@ -133,7 +133,7 @@ func (d *Decoder) gs1(s string, f *frame) Event {
 				c.Manner = GS1
 			}
 			return c
-		case ai == "01" && e.Reason == Unknown && gs1Check(value):
+		case ai == "01" && e.Reason == Unknown && gtin(value):
 			e = f.relay(ProductCode)
 		case ai == "21" && e.Reason == ProductCode, ai == "00" && e.Reason == Unknown:
 			return f.relay(GoodsMark)

@@ -47,7 +47,7 @@ func gs1Check(s string) bool {
 
 // gtin tells whether s can be the number of an article: EAN-8, UPC-A, EAN-13 or GTIN-14.
 func gtin(s string) bool {
-	return (len(s) == 8 || len(s) == 12 || len(s) == 13 || len(s) == 14) && gs1Check(s)
+	return (len(s) == 8 || len(s) == 12 || len(s) == 13 || len(s) == 14) && digits(s) && gs1Check(s)
 }
 
 func (r Range) holds(s string) bool {
@@ -63,7 +63,10 @@ func (r Range) holds(s string) bool {
 // card looks s up in the ranges of service relation numbers, or in all others. ours tells whether it begins as one of
 // our cards does, be it damaged.
 func (d *Decoder) card(s string, whole, gsrn bool) (e Event, ours bool) {
-	e = Event{Type: Reject, Reason: Length}
+	if !digits(s) {
+		return reject(Unknown), false
+	}
+	e = reject(Length)
 	for _, r := range d.cfg.Ranges {
 		if r.gsrn() != gsrn || !strings.HasPrefix(s, r.Prefix) {
 			continue

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,12 +21,12 @@ const patience = 10 * time.Second // of a test, not of the code under test
 
 // gun is a scanner made of pseudo-terminals: plugging it in makes a new one and a stable link to it, as udev does.
 type gun struct {
-	t      *testing.T
+	t      testing.TB
 	link   string
 	master *os.File
 }
 
-func newGun(t *testing.T) *gun {
+func newGun(t testing.TB) *gun {
 	g := &gun{t: t, link: filepath.Join(t.TempDir(), "by-id")}
 	t.Cleanup(g.unplug)
 	return g
@@ -67,7 +68,7 @@ type rig struct {
 	stop   func()
 }
 
-func run(t *testing.T, cfg Config) *rig {
+func run(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	r := &rig{frames: make(chan Frame, 16), states: make(chan State, 16)}
 	cfg.OnFrame = func(f Frame) { r.frames <- f }
@@ -90,7 +91,7 @@ func run(t *testing.T, cfg Config) *rig {
 	return r
 }
 
-func receive[T any](t *testing.T, c <-chan T) (v T) {
+func receive[T any](t testing.TB, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
@@ -100,7 +101,7 @@ func receive[T any](t *testing.T, c <-chan T) (v T) {
 	return v
 }
 
-func (r *rig) until(t *testing.T, connected bool) State {
+func (r *rig) until(t testing.TB, connected bool) State {
 	t.Helper()
 	for {
 		if s := receive(t, r.states); s.Connected == connected {
@@ -255,34 +256,42 @@ func TestOpeningFailsWithAWordOfAdvice(t *testing.T) {
 	}
 }
 
-// BenchmarkLastByteToFrame is the time from writing the terminator at the scanner's side to having the frame.
+// BenchmarkLastByteToFrame is the time from writing a code and its terminator at the scanner's side to having the frame.
 func BenchmarkLastByteToFrame(b *testing.B) {
-	master, slave, err := pty.Open()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer master.Close()
-	defer slave.Close()
-	frames, states := make(chan Frame, 1), make(chan State, 4)
-	s, err := New(Config{
-		Port: slave.Name(), Logger: slog.New(slog.DiscardHandler),
-		OnFrame: func(f Frame) { frames <- f }, OnState: func(s State) { states <- s },
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(b.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	<-states
+	g := newGun(b)
+	g.plug()
+	r := run(b, quick(g.link))
+	defer r.stop()
+	r.until(b, true)
+	var took []time.Duration
 	for b.Loop() {
-		if _, err := master.WriteString("7005123456789015\r"); err != nil {
-			b.Fatal(err)
-		}
-		<-frames
+		start := time.Now()
+		g.send("7005123456789015\r")
+		receive(b, r.frames)
+		took = append(took, time.Since(start))
 	}
-	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
+	percentiles(b, took)
+}
+
+// BenchmarkUnplugSeen is the time from pulling the cable to saying so.
+func BenchmarkUnplugSeen(b *testing.B) {
+	g := newGun(b)
+	r := run(b, quick(g.link))
+	defer r.stop()
+	var took []time.Duration
+	for b.Loop() {
+		g.plug()
+		r.until(b, true)
+		start := time.Now()
+		g.unplug()
+		r.until(b, false)
+		took = append(took, time.Since(start))
 	}
+	percentiles(b, took)
+}
+
+func percentiles(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-us")
 }
