@@ -119,7 +119,7 @@ func (s *Scanner) failed(err error) {
 		st.LastError = err.Error()
 	})
 	if news {
-		s.cfg.Logger.Warn("scanner not available", "scanner", s.cfg.Name, "port", s.cfg.Port, "error", err)
+		s.cfg.Logger.Warn("scanner not available", "scanner", s.cfg.Name, "port", s.cfg.Port, "err", err)
 		s.changed(st)
 	}
 }
@@ -165,7 +165,7 @@ func (s *Scanner) session(ctx context.Context, dev device, path string) (good bo
 		}
 	})
 	if err != nil && ctx.Err() == nil {
-		s.cfg.Logger.Warn("scanner lost", "scanner", s.cfg.Name, "port", path, "error", err, "dropped_bytes", dropped)
+		s.cfg.Logger.Warn("scanner lost", "scanner", s.cfg.Name, "port", path, "err", err, "dropped_bytes", dropped)
 	}
 	s.changed(st)
 	return st.Frames > frames || time.Since(opened) >= healthy
