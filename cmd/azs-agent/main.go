@@ -80,6 +80,7 @@ A new station:
 		newConfigCmd(),
 		newInitCmd(),
 		newManCmd(),
+		newPageCmd(),
 		newProgrammeCmd(),
 		newRunCmd(),
 		newRunCmd(),

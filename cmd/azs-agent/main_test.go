@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -21,10 +25,44 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("AZS_CONFIG", env.Cd+"/etc/config.yaml")
+			for _, name := range []string{"PORT1", "PORT2"} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+				if err := l.Close(); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"listens": listens},
 		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
 	})
+}
+
+// listens waits until somebody listens at an address.
+func listens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listens HOST:PORT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	retry := time.NewTicker(20 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", args[0])
+		if err == nil {
+			ts.Check(conn.Close())
+			return
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			ts.Fatalf("nobody listens at %s: %v", args[0], err)
+		}
+	}
 }
 
 // TestEveryVerbTeaches holds each verb to an explanation and an example.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,8 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/azs-edge/azs-edge/config"
 )
 
 // stationStatus is what the verb reads of the API's answer; the rest of it is passed on as it is by --json.
@@ -66,9 +62,9 @@ Exit status: 0 the agent answers, 1 it does not, 78 the configuration is wrong.`
 			if err != nil {
 				return err
 			}
-			raw, err := askStatus(cmd.Context(), c)
+			raw, err := askAgent(cmd.Context(), c, http.MethodGet, "/v1/status")
 			if err != nil {
-				return withHint(err, "is it running? `azs-agent service status` says; `azs-agent service start` starts it")
+				return err
 			}
 			if asJSON {
 				return printJSON(cmd, json.RawMessage(raw))
@@ -83,34 +79,6 @@ Exit status: 0 the agent answers, 1 it does not, 78 the configuration is wrong.`
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the API's answer")
 	return cmd
-}
-
-// askStatus gets the status from the agent's API.
-func askStatus(ctx context.Context, c config.Agent) ([]byte, error) {
-	token, err := config.ReadSecret(c.API.TokenFile)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.API.Listen+"/v1/status", nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask the agent: %w", err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("ask the agent: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New("ask the agent: it answered " + resp.Status)
-	}
-	return body, nil
 }
 
 // text is the status for a person at a terminal.
