@@ -39,10 +39,10 @@ const frameQueue = 16
 func newCounter(c config.Scanner, cards config.Cards, desk *Desk, hub *api.Hub, log *slog.Logger) (*counter, error) {
 	k := &counter{name: c.Counter, desk: desk, hub: hub, log: log.With("scanner", c.Name), frames: make(chan scanner.Frame, frameQueue)}
 	var err error
-	if k.decode, err = card.New(decoderConfig(c, cards)); err != nil {
+	if k.decode, err = card.New(CardConfig(cards, c)); err != nil {
 		return nil, fmt.Errorf("scanner %s: %w", c.Name, err)
 	}
-	sc, err := scannerConfig(c)
+	sc, err := ScannerConfig(c)
 	if err != nil {
 		return nil, fmt.Errorf("scanner %s: %w", c.Name, err)
 	}
@@ -136,47 +136,6 @@ func (k *counter) publish(ctx context.Context, scan api.Scan, number loyalty.Car
 	}
 	k.hub.Publish(scan)
 	return k.turn.Add(1)
-}
-
-func decoderConfig(c config.Scanner, cards config.Cards) card.Config {
-	out := card.Config{
-		Hosts: cards.URLHosts, URLParam: cards.URLParam, Tokens: cards.TokenPrefixes, JSONKey: cards.JSONKey,
-		NoRead: c.NoRead, GapsOK: c.GapPolicy == "accept", Dedupe: c.DedupeMS.Duration(),
-		Charset: card.Charset(c.Charset), AIM: card.AIM(c.AIMID), MaxLen: c.MaxLen,
-	}
-	if c.DedupeMS == 0 {
-		out.Dedupe = -1
-	}
-	for _, r := range cards.Ranges {
-		out.Ranges = append(out.Ranges, card.Range{Prefix: r.Prefix, Length: r.Length, Check: card.Check(r.Check)})
-	}
-	return out
-}
-
-func scannerConfig(c config.Scanner) (scanner.Config, error) {
-	out := scanner.Config{
-		Name: c.Name, Preset: c.Preset, Port: c.Port, Match: scanner.Match{Serial: c.Match.Serial},
-		Line:    scanner.Line{Baud: c.Baud, DataBits: c.DataBits, Parity: scanner.Parity(c.Parity), StopBits: c.StopBits},
-		Framing: scanner.Framing{Terminator: scanner.Terminator(c.Terminator), Gap: c.GapMS.Duration(), MaxLen: c.MaxLen},
-		Reopen:  scanner.Reopen{Min: c.ReopenMS.Min.Duration(), Max: c.ReopenMS.Max.Duration()},
-	}
-	if c.GapPolicy == "drop" {
-		out.Framing.GapPolicy = scanner.GapDrop
-	}
-	if err := usbID(&out.Match.VID, c.Match.VID); err != nil {
-		return scanner.Config{}, err
-	}
-	if err := usbID(&out.Match.PID, c.Match.PID); err != nil {
-		return scanner.Config{}, err
-	}
-	return out, nil
-}
-
-func usbID(id *scanner.USBID, text string) error {
-	if text == "" {
-		return nil
-	}
-	return id.UnmarshalText([]byte(text))
 }
 
 func scannerStatus(counterName string, s scanner.State) api.Scanner {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/azs-edge/azs-edge/agent"
 	"github.com/azs-edge/azs-edge/config"
 	"github.com/azs-edge/azs-edge/pos/card"
 	"github.com/azs-edge/azs-edge/pos/scanner"
@@ -26,14 +27,14 @@ func TestEveryWordOfAScannerWorks(t *testing.T) {
 				t.Errorf("%s: %v", yaml, err)
 				continue
 			}
-			sc, err := scannerConfig(c.Scanners[0])
+			sc, err := agent.ScannerConfig(c.Scanners[0])
 			if err == nil {
 				_, err = sc.Resolve()
 			}
 			if err != nil {
 				t.Errorf("%s: the scanner does not take it: %v", yaml, err)
 			}
-			if err := cardConfig(c.Cards, c.Scanners[0]).Validate(); err != nil {
+			if err := agent.CardConfig(c.Cards, c.Scanners[0]).Validate(); err != nil {
 				t.Errorf("%s: the decoder does not take it: %v", yaml, err)
 			}
 		}

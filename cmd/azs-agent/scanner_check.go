@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azs-edge/azs-edge/agent"
 	"github.com/azs-edge/azs-edge/pos/card"
 	"github.com/azs-edge/azs-edge/pos/scanner"
 )
@@ -125,7 +126,7 @@ func (c *scannerCheck) configure(cmd *cobra.Command, args []string, name, preset
 	if err != nil {
 		return err
 	}
-	sc, err := scannerConfig(s)
+	sc, err := agent.ScannerConfig(s)
 	if err != nil {
 		return withStatus(exitConfig, err)
 	}
@@ -138,7 +139,7 @@ func (c *scannerCheck) configure(cmd *cobra.Command, args []string, name, preset
 	if baud != 0 {
 		sc.Line.Baud = baud
 	}
-	c.cards = cardConfig(cards, s)
+	c.cards = agent.CardConfig(cards, s)
 	if err := flags.apply(cmd, &c.cards, &sc.Framing); err != nil {
 		return err
 	}

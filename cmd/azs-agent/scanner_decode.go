@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azs-edge/azs-edge/agent"
 	"github.com/azs-edge/azs-edge/pos/card"
 	"github.com/azs-edge/azs-edge/pos/scanner"
 )
@@ -59,14 +60,14 @@ Without --config the cards are those of the flags' defaults, which are those of 
 				if err != nil {
 					return err
 				}
-				sc, err := scannerConfig(s)
+				sc, err := agent.ScannerConfig(s)
 				if err != nil {
 					return withStatus(exitConfig, err)
 				}
 				if sc, err = sc.Resolve(); err != nil {
 					return withStatus(exitConfig, err)
 				}
-				cfg, framing = cardConfig(c, s), sc.Framing
+				cfg, framing = agent.CardConfig(c, s), sc.Framing
 			}
 			if err := cards.apply(cmd, &cfg, &framing); err != nil {
 				return err
