@@ -32,16 +32,19 @@ func (r *programmeReader) programme(doc *node) *Programme {
 	r.keys(doc, "schema", "name", "version", "effective", "title", "utc_offset", "points", "earn", "never_earn", "never_redeem",
 		"activation", "expiry", "redeem", "unknown_card")
 	p := &Programme{}
-	if n := r.required(doc, "schema"); n != nil && r.word(n) != ProgrammeSchema {
-		r.bad(n, "write "+ProgrammeSchema, "%.64q is not a version of the format that this agent reads", n.text)
+	if n := r.required(doc, "schema"); n != nil {
+		if s, ok := r.word(n); ok && s != ProgrammeSchema {
+			r.bad(n, "write "+ProgrammeSchema, "%.64q is not a version of the format that this agent reads", s)
+		}
 	}
 	if n := r.required(doc, "name"); n != nil {
-		if p.Name = r.word(n); !plainName(p.Name) {
-			r.bad(n, "use 1 to 32 lower-case letters, digits and hyphens", "%.64q cannot be a programme's name", p.Name)
+		s, ok := r.word(n)
+		if p.Name = s; ok && !plainName(s) {
+			r.bad(n, "use 1 to 32 lower-case letters, digits and hyphens", "%.64q cannot be a programme's name", s)
 		}
 	}
 	if n := r.required(doc, "version"); n != nil {
-		p.Version = uint32(r.whole(n, 1, 1<<32-1, "versions"))
+		p.Version = uint32(r.whole(n, 1, 1<<32-1, ""))
 	}
 	if n := r.required(doc, "effective"); n != nil {
 		p.Effective = r.moment(n)
@@ -61,13 +64,13 @@ func (r *programmeReader) programme(doc *node) *Programme {
 		}
 	}
 	if n := r.section(doc, "activation", "days").get("days"); n != nil {
-		p.Activation = time.Duration(r.whole(n, 0, 366, "days")) * 24 * time.Hour
+		p.Activation = time.Duration(r.whole(n, 0, 366, " days")) * 24 * time.Hour
 	}
 	r.expiry(r.section(doc, "expiry", "months", "yearly", "spare_days"), p)
 	r.redeem(r.section(doc, "redeem", "share", "step", "min_money"), p)
 	if n := doc.get("unknown_card"); n != nil {
-		s := r.word(n)
-		if p.AcceptUnknown = s == "accrue"; !p.AcceptUnknown && s != "refuse" {
+		s, ok := r.word(n)
+		if p.AcceptUnknown = s == "accrue"; ok && s != "accrue" && s != "refuse" {
 			r.bad(n, "write accrue or refuse", "%.32q is not what can be done with an unknown card", s)
 		}
 	}
@@ -122,8 +125,8 @@ func (r *programmeReader) rule(n *node) (rule EarnRule) {
 		rule.Points = Points(r.number(points, 2, 1, 1_000_000, "points", 0))
 	}
 	if w := n.get("whole"); w != nil {
-		s := r.word(w)
-		if rule.Whole = s == "true"; !rule.Whole && s != "false" {
+		s, ok := r.word(w)
+		if rule.Whole = s == "true"; ok && s != "true" && s != "false" {
 			r.bad(w, "write true or false", "%.32q is neither true nor false", s)
 		}
 	}
@@ -148,39 +151,48 @@ func (r *programmeReader) covered(n *node) []string {
 func (r *programmeReader) expiry(n *node, p *Programme) {
 	months, yearly, spare := n.get("months"), n.get("yearly"), n.get("spare_days")
 	if months != nil {
-		p.LifeMonths = int(r.whole(months, 0, 120, "months"))
+		p.LifeMonths = int(r.whole(months, 0, 120, " months"))
 	}
 	if yearly != nil {
-		s := r.word(yearly)
-		day, err := time.Parse("01-02", s)
-		if err != nil {
-			r.bad(yearly, "write month and day like 06-01; each year must have it", "%.16q is not a day of the year", s)
-		} else {
-			p.Annul = YearDay{day.Month(), day.Day()}
-			if p.Annul == (YearDay{time.February, 29}) {
-				r.bad(yearly, "take 03-01", "not every year has this day")
-			}
-		}
+		p.Annul = r.yearDay(yearly)
 		if months != nil {
 			r.bad(months, "keep one of months and yearly", "points expire either so long after they were earned or on a day of the year")
 		}
 	}
 	if spare != nil {
-		if p.SpareDays = int(r.whole(spare, 0, 366, "days")); yearly == nil {
+		if p.SpareDays = int(r.whole(spare, 0, 366, " days")); yearly == nil {
 			r.bad(spare, "add yearly, or remove it", "there is no day of the year to spare points from")
 		}
 	}
 }
 
+func (r *programmeReader) yearDay(n *node) YearDay {
+	s, ok := r.word(n)
+	if !ok {
+		return YearDay{}
+	}
+	day, err := time.Parse("01-02", s)
+	switch d := (YearDay{day.Month(), day.Day()}); {
+	case err != nil:
+		r.bad(n, "write month and day like 06-01", "%.16q is not a day of the year", s)
+	case d == YearDay{time.February, 29}:
+		r.bad(n, "take 03-01", "not every year has this day")
+	default:
+		return d
+	}
+	return YearDay{}
+}
+
 func (r *programmeReader) redeem(n *node, p *Programme) {
 	p.RedeemShare = 100_00
 	if share := n.get("share"); share != nil {
-		if s, ok := strings.CutSuffix(r.word(share), "%"); ok {
+		s, ok := r.word(share)
+		if number, percent := strings.CutSuffix(s, "%"); percent {
 			plain := *share
-			plain.text = s
+			plain.text = number
 			p.RedeemShare = r.number(&plain, 2, 0, 100_00, "per cent", 100_00)
-		} else if share.kind == scalar {
-			r.bad(share, "write it like 50%", "%.32q is not per cent", share.text)
+		} else if ok {
+			r.bad(share, "write it like 50%", "%.32q is not per cent", s)
 		}
 	}
 	step := n.get("step")
@@ -201,9 +213,9 @@ func (r *programmeReader) keys(n *node, known ...string) {
 			if near := nearest(f.name, known); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			r.bad(f, hint, "there is no such key")
+			r.bad(f.at, hint, "there is no such key")
 		case seen[f.name]:
-			r.bad(f, "keep one", "the key is there twice")
+			r.bad(f.at, "keep one", "the key is there twice")
 		}
 		seen[f.name] = true
 	}
@@ -249,24 +261,24 @@ func (r *programmeReader) required(n *node, name string) *node {
 }
 
 // word is the text of a value. An empty one is refused: whoever leaves it empty may not know the default.
-func (r *programmeReader) word(n *node) string {
+func (r *programmeReader) word(n *node) (s string, ok bool) {
 	switch n.kind {
 	case scalar:
-		return n.text
+		return n.text, true
 	case empty:
 		r.bad(n, "give a value, or remove the key to take the default", "the value is empty")
 	default:
 		r.bad(n, "", "want one value")
 	}
-	return ""
+	return "", false
 }
 
 func (r *programmeReader) number(n *node, digits int, lo, hi int64, unit string, fallback int64) int64 {
 	if n == nil {
 		return fallback
 	}
-	s := r.word(n)
-	if n.kind != scalar {
+	s, ok := r.word(n)
+	if !ok {
 		return fallback
 	}
 	v, err := ParseDecimal(s, digits)
@@ -282,23 +294,26 @@ func (r *programmeReader) number(n *node, digits int, lo, hi int64, unit string,
 }
 
 func (r *programmeReader) whole(n *node, lo, hi uint64, unit string) uint64 {
-	s := r.word(n)
-	if n.kind != scalar {
+	s, ok := r.word(n)
+	if !ok {
 		return lo
 	}
 	v, err := strconv.ParseUint(s, 10, 64)
 	if err != nil || v < lo || v > hi {
-		r.bad(n, "", "%.32q is not a whole number of %s from %d to %d", s, unit, lo, hi)
+		r.bad(n, "", "%.32q is not a whole number from %d to %d%s", s, lo, hi, unit)
 		return lo
 	}
 	return v
 }
 
 func (r *programmeReader) moment(n *node) Instant {
-	s := r.word(n)
+	s, ok := r.word(n)
+	if !ok {
+		return 0
+	}
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil || at.Year() < 2000 || at.Year() > 2200 {
-		r.bad(n, "write it like 2026-01-01T00:00:00+03:00", "%.40q is not a moment of these centuries", s)
+		r.bad(n, "write it like 2026-01-01T00:00:00+03:00", "%.40q is not a moment between 2000 and 2200", s)
 		return 0
 	}
 	return At(at)
@@ -309,8 +324,8 @@ func (r *programmeReader) title(n *node, name string) string {
 	if t == nil {
 		return ""
 	}
-	s := r.word(t)
-	if t.kind == scalar && (s == "" || len(s) > maxTitleBytes || plainText("title", s) != nil) {
+	s, ok := r.word(t)
+	if ok && (s == "" || len(s) > maxTitleBytes || plainText("title", s) != nil) {
 		r.bad(t, fmt.Sprintf("use 1 to %d bytes of plain text", maxTitleBytes), "not a title")
 	}
 	return s
@@ -332,9 +347,9 @@ func (r *programmeReader) list(n *node) []string {
 			r.bad(n, "", "more than %d codes and groups in this file", maxCodes)
 			return codes
 		}
-		s := r.word(i)
+		s, ok := r.word(i)
 		switch {
-		case i.kind != scalar:
+		case !ok:
 			continue
 		case s == "" || len(s) > MaxLineText || plainText("code", s) != nil:
 			r.bad(i, fmt.Sprintf("use 1 to %d bytes of plain text", MaxLineText), "not a code or group")
@@ -352,7 +367,10 @@ func (r *programmeReader) offset(n *node) time.Duration {
 	if n == nil {
 		return 3 * time.Hour
 	}
-	s := r.word(n)
+	s, ok := r.word(n)
+	if !ok {
+		return 0
+	}
 	t, err := time.Parse("-07:00", s)
 	_, sec := t.Zone()
 	d := time.Duration(sec) * time.Second

@@ -58,8 +58,9 @@ func (ps ProgrammeProblems) Is(target error) bool { return target == ErrProgramm
 // The bounds of a programme file.
 const (
 	MaxProgramme  = 64 << 10 // bytes
-	maxNesting    = 16       // levels, of which a valid file has three
-	maxProblems   = 25       // shown at once
+	maxLine       = 1 << 10  // bytes
+	maxNesting    = 16       // levels, of which a valid file has four
+	maxProblems   = 100      // noted at once
 	maxRules      = 200
 	maxCodes      = 4096 // in all lists together, so that pricing a long receipt stays short
 	maxTitleBytes = 128
@@ -72,6 +73,7 @@ type node struct {
 	name         string // in its mapping
 	key          string // dotted path
 	line, column int
+	at           *node // where its name stands; nil outside a mapping
 	kind         nodeKind
 	text         string
 	items        []*node // of a list, or of a mapping in the order of the file
@@ -129,8 +131,8 @@ func (r *programmeReader) document(src []byte) *node {
 		r.bad(&node{}, "", "the file has %d bytes, at most %d are read", len(src), MaxProgramme)
 		return nil
 	}
-	if nesting(src) > maxNesting {
-		r.bad(top, "", "lists and mappings are nested more than %d deep", maxNesting)
+	if at := tangle(src); at != nil {
+		r.bad(at, "break it up", "a line of more than %d bytes, or lists nested more than %d deep", maxLine, maxNesting)
 		return nil
 	}
 	f, err := parser.ParseBytes(src, 0)
@@ -155,15 +157,24 @@ func (r *programmeReader) document(src []byte) *node {
 	return n
 }
 
-// nesting is the most levels that the indentation and the brackets of the file can open. Asked before parsing, since a
-// parser recurses and a file of brackets alone would be slow.
-func nesting(src []byte) int {
-	deepest, open := 0, 0
+// tangle finds a line that is too long, or where too many brackets or hyphens are open; nil: there is none. It is asked
+// before parsing, because the parser takes seconds for a file of brackets alone.
+func tangle(src []byte) *node {
+	open, number := 0, 0
 	for line := range strings.Lines(string(src)) {
+		number++
+		at := &node{line: number, column: 1}
+		if len(line) > maxLine {
+			return at
+		}
 		trimmed := strings.TrimLeft(line, " -?\t")
+		if indent := line[:len(line)-len(trimmed)]; strings.Count(indent, "-")+strings.Count(indent, "?") > maxNesting {
+			return at
+		}
 		if strings.HasPrefix(trimmed, "#") {
 			continue
 		}
+		line, _, _ = strings.Cut(line, " #")
 		for _, c := range line {
 			switch c {
 			case '[', '{':
@@ -171,21 +182,22 @@ func nesting(src []byte) int {
 			case ']', '}':
 				open = max(0, open-1)
 			}
-			deepest = max(deepest, open)
-		}
-		dashes := 0
-		for i := 0; i < len(line)-len(trimmed); i++ {
-			if line[i] == '-' || line[i] == '?' {
-				dashes++
+			if open > maxNesting {
+				return at
 			}
 		}
-		deepest = max(deepest, dashes)
 	}
-	return deepest
+	return nil
 }
 
+// placed is where a piece of the file begins. The token of a mapping is its first colon, so its first key is taken.
 func placed(a ast.Node) *node {
 	n := &node{line: 1, column: 1}
+	if m, ok := a.(ast.MapNode); ok {
+		if i := m.MapRange(); i.Next() {
+			a = i.Key()
+		}
+	}
 	if t := a.GetToken(); t != nil && t.Position != nil {
 		n.line, n.column = t.Position.Line, t.Position.Column
 	}
@@ -234,7 +246,7 @@ func (r *programmeReader) convert(a ast.Node, name, key string, depth int) *node
 		r.convertMapping(a, n, depth)
 	default:
 		n.kind = empty
-		r.bad(n, "write the value itself", "%s is not for programme files", a.Type().YAMLName())
+		r.bad(n, "write the value itself, on one line", "anchors, aliases, tags and blocks of text are not for programme files")
 	}
 	return n
 }
@@ -243,7 +255,7 @@ func (r *programmeReader) convertMapping(m ast.MapNode, n *node, depth int) {
 	for i := m.MapRange(); i.Next(); {
 		k, ok := i.Key().(*ast.StringNode)
 		if !ok {
-			r.bad(placed(i.Key()), "", "a key that is not a plain word")
+			r.bad(placed(i.Key()), "write one of the known keys", "a key that is not a plain word")
 			continue
 		}
 		at := placed(k)
@@ -260,9 +272,7 @@ func (r *programmeReader) convertMapping(m ast.MapNode, n *node, depth int) {
 		if v.kind == empty || v.kind == mapping {
 			v.line, v.column = at.line, at.column // such a value's own token may stand on another line
 		}
+		v.at = at
 		n.items = append(n.items, v)
-		if len(n.items) == 1 {
-			n.line, n.column = at.line, at.column
-		}
 	}
 }

@@ -1,0 +1,352 @@
+package loyalty_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/packaging/programmes"
+)
+
+var update = flag.Bool("update", false, "write what is reported into the golden files")
+
+// Each file of testdata/programme is wrong; the golden file beside it is what its author is told.
+func TestProblemsOfAProgramme(t *testing.T) {
+	files, err := filepath.Glob("testdata/programme/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			src, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := loyalty.ParseProgramme(src)
+			var problems loyalty.ProgrammeProblems
+			if p != nil || !errors.Is(err, loyalty.ErrProgramme) || !errors.As(err, &problems) {
+				t.Fatalf("got %v, %v; want problems", p, err)
+			}
+			if want := "programme: " + problems[0].String(); !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("the error begins %q, want %q", err, want)
+			}
+			var got bytes.Buffer
+			for _, problem := range problems {
+				fmt.Fprintln(&got, problem)
+			}
+			golden := strings.TrimSuffix(file, ".yaml") + ".golden"
+			if *update {
+				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("reports\n%s\nwant\n%s", got.Bytes(), want)
+			}
+		})
+	}
+}
+
+func TestProgrammeDefaults(t *testing.T) {
+	p := programme(t, "")
+	p.Source = nil
+	want := &loyalty.Programme{
+		Name: "test", Version: 7, Effective: loyalty.At(time.Date(2025, 12, 31, 21, 0, 0, 0, time.UTC)), Title: loyalty.Text{RU: "Проверка", EN: "Test"},
+		Offset: 3 * time.Hour, PointValue: 100, Step: 1, RedeemShare: 100_00, RedeemStep: 100,
+	}
+	if !reflect.DeepEqual(p, want) {
+		t.Errorf("got %+v, want %+v", p, want)
+	}
+}
+
+func TestProgrammeSaysEverything(t *testing.T) {
+	src := fmt.Sprintf(rules, `
+utc_offset: -02:30
+points: {value: 0.5, step: 0.05}
+earn:
+  - {fuel: [АИ-95, ДТ], points: 1.25, per_litres: 0.5, whole: true}
+  - {goods: ["*"], points: "3", per_roubles: "50.00", whole: false}
+never_earn: [tobacco, 007]
+never_redeem: [alcohol]
+activation: {days: 14}
+expiry: {yearly: 06-01, spare_days: 31}
+redeem: {share: 33.33%, step: 2, min_money: 1}
+unknown_card: refuse
+`)
+	p, err := loyalty.ParseProgramme([]byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &loyalty.Programme{
+		Name: "test", Version: 7, Effective: loyalty.At(time.Date(2025, 12, 31, 21, 0, 0, 0, time.UTC)), Title: loyalty.Text{RU: "Проверка", EN: "Test"},
+		Offset: -(2*time.Hour + 30*time.Minute), PointValue: 50, Step: 5,
+		Earn: []loyalty.EarnRule{
+			{Kind: loyalty.Fuel, Codes: []string{"АИ-95", "ДТ"}, Points: 125, Per: 500, Whole: true},
+			{Kind: loyalty.Goods, Points: 300, Per: 5000},
+		},
+		NoEarn: []string{"tobacco", "007"}, NoRedeem: []string{"alcohol"},
+		Activation: 14 * 24 * time.Hour, Annul: loyalty.YearDay{Month: time.June, Day: 1}, SpareDays: 31,
+		RedeemShare: 33_33, RedeemStep: 200, MinMoney: 100, Source: []byte(src),
+	}
+	if !reflect.DeepEqual(p, want) {
+		t.Errorf("got  %+v\nwant %+v", p, want)
+	}
+}
+
+// A number means what a person reads, however YAML would type it.
+func TestNumbersAreReadAsWritten(t *testing.T) {
+	for _, tt := range []struct {
+		written string
+		want    loyalty.Points // 0: refused
+	}{
+		{"1", 100},
+		{"1.0", 100},
+		{"1.10", 110},
+		{`"1.10"`, 110},
+		{"'2'", 200},
+		{"017", 1700}, // octal in YAML 1.1
+		{"1,5", 150},
+		{"10000", 1_000_000},
+		{"10000.01", 0},
+		{"0", 0},
+		{"-1", 0},
+		{"+1", 0},
+		{"0x10", 0},
+		{"0o17", 0},
+		{"0b1", 0},
+		{"1e3", 0},
+		{"1_000", 0},
+		{".5", 0},
+		{"1.", 0},
+		{".inf", 0},
+		{".nan", 0},
+		{"true", 0},
+		{"null", 0},
+		{"~", 0},
+		{"", 0},
+		{"{}", 0},
+		{"[1]", 0},
+		{"1 000", 0},
+		{"99999999999999999999999999", 0},
+		{"|-\n      1", 0},
+		{"!!int 1", 0},
+	} {
+		p, err := loyalty.ParseProgramme([]byte(fmt.Sprintf(rules, "earn:\n  - fuel: ['*']\n    points: "+tt.written+"\n")))
+		switch {
+		case tt.want == 0 && !errors.Is(err, loyalty.ErrProgramme):
+			t.Errorf("%q is taken as %+v, %v", tt.written, p, err)
+		case tt.want == 0 && !strings.Contains(err.Error(), "earn[0].points"):
+			t.Errorf("%q: %v does not name the key", tt.written, err)
+		case tt.want != 0 && (err != nil || p.Earn[0].Points != tt.want):
+			t.Errorf("%q: %+v, %v; want %s", tt.written, p, err, tt.want)
+		}
+	}
+}
+
+func TestProgrammeBounds(t *testing.T) {
+	many := func(n int, s string) string { return strings.TrimSuffix(strings.Repeat(s, n), ", ") }
+	codes := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "c%d,\n ", i)
+		}
+		return strings.TrimSuffix(b.String(), ",\n ")
+	}
+	for name, src := range map[string]string{
+		"larger than a file may be":      fmt.Sprintf(rules, strings.Repeat("# a comment\n", loyalty.MaxProgramme/12)),
+		"a long line":                    fmt.Sprintf(rules, "#"+strings.Repeat("x", 1024)),
+		"brackets on lines of their own": strings.Repeat("[\n", loyalty.MaxProgramme/2),
+		"more rules than there may be":   fmt.Sprintf(rules, "earn:\n"+many(201, "- {fuel: ['*'], points: 1}\n")),
+		"more codes than there may be":   fmt.Sprintf(rules, "never_earn: ["+codes(4000)+"]\nnever_redeem: ["+codes(97)+"]\n"),
+		"a long code":                    fmt.Sprintf(rules, "never_earn: ["+strings.Repeat("c", loyalty.MaxLineText+1)+"]"),
+		"a code that is no text":         fmt.Sprintf(rules, `never_earn: ["\e"]`),
+		"brackets all the way":           strings.Repeat("[", loyalty.MaxProgramme),
+		"closed brackets":                strings.Repeat("[", 1000) + strings.Repeat("]", 1000),
+		"braces":                         many(10_000, "{a: ") + "\n",
+		"hyphens":                        strings.Repeat("- ", loyalty.MaxProgramme/2),
+		"questions":                      strings.Repeat("? ", loyalty.MaxProgramme/2),
+		"stairs":                         stairs(300),
+		"problems without end":           many(loyalty.MaxProgramme/8, "- x\n"),
+		"keys without end":               keysWithoutEnd(),
+		"a bomb of aliases":              "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n",
+		"a long key":                     strings.Repeat("k", 1000) + ": 1\n",
+		"no UTF-8":                       "schema: \xff\xfe\n",
+		"zeros":                          "\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := loyalty.ParseProgramme([]byte(src))
+			var problems loyalty.ProgrammeProblems
+			if p != nil || !errors.As(err, &problems) || len(problems) == 0 || len(problems) > 100 || len(err.Error()) > 100*300 {
+				t.Errorf("got %v, %d problems, %d bytes", p, len(problems), len(fmt.Sprint(err)))
+			}
+		})
+	}
+}
+
+func stairs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "%sk:\n", strings.Repeat(" ", i))
+	}
+	return b.String()
+}
+
+func keysWithoutEnd() string {
+	var b strings.Builder
+	for i := 0; b.Len() < loyalty.MaxProgramme-20; i++ {
+		fmt.Fprintf(&b, "k%d: 1\n", i)
+	}
+	return b.String()
+}
+
+// lot is what a receipt of one litre at the moment books.
+func lot(t testing.TB, p *loyalty.Programme, at time.Time) loyalty.Lot {
+	r := receipt(fuel("ДТ", 1000, 70_00))
+	q, err := p.Price(&r, 0, 0, loyalty.At(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.Lot
+}
+
+func TestActivationAndExpiry(t *testing.T) {
+	msk := time.FixedZone("MSK", 3*3600)
+	day := func(year int, month time.Month, d int) time.Time { return time.Date(year, month, d, 0, 0, 0, 0, msk) }
+	const earn = "earn: [{fuel: ['*'], points: 1}]\n"
+	const yearly = earn + "expiry: {yearly: 06-01, spare_days: 31}"
+	for _, tt := range []struct {
+		name       string
+		programme  string
+		at         time.Time
+		activeFrom time.Time
+		expires    time.Time
+	}{
+		{"at once, for ever", earn, day(2026, 3, 1), time.Time{}, time.Time{}},
+		{"after a fortnight, from the start of the day", earn + "activation: {days: 14}", day(2026, 3, 1).Add(15 * time.Hour), day(2026, 3, 15), time.Time{}},
+		{"the day is that of the programme's calendar", earn + "activation: {days: 1}\nexpiry: {months: 1}", time.Date(2026, 3, 1, 22, 0, 0, 0, time.UTC), day(2026, 3, 3), day(2026, 4, 3)},
+		{"another calendar", earn + "activation: {days: 1}\nutc_offset: +10:00", time.Date(2026, 3, 1, 13, 59, 0, 0, time.UTC), time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC), time.Time{}},
+		{"the whole last day counts", earn + "expiry: {months: 12}", day(2026, 3, 1).Add(time.Hour), time.Time{}, day(2027, 3, 2)},
+		{"a month without such a day", earn + "expiry: {months: 1}", day(2026, 1, 31), time.Time{}, day(2026, 3, 1)},
+		{"a leap day", earn + "expiry: {months: 12}", day(2028, 2, 29), time.Time{}, day(2029, 3, 1)},
+		{"a year's end", earn + "expiry: {months: 1}", day(2026, 12, 31), time.Time{}, day(2027, 2, 1)},
+		{"annulled on the first of June", yearly, day(2026, 4, 30).Add(23 * time.Hour), time.Time{}, day(2026, 6, 1)},
+		{"accrued in May", yearly, day(2026, 5, 1), time.Time{}, day(2027, 6, 1)},
+		{"accrued on the last of May", yearly, day(2026, 5, 31).Add(23 * time.Hour), time.Time{}, day(2027, 6, 1)},
+		{"accrued on the day", yearly, day(2026, 6, 1), time.Time{}, day(2027, 6, 1)},
+		{"accrued in December", yearly, day(2026, 12, 31), time.Time{}, day(2027, 6, 1)},
+		{"nothing spared", earn + "expiry: {yearly: 01-01}", day(2026, 12, 31).Add(23 * time.Hour), time.Time{}, day(2027, 1, 1)},
+		{"spared over the year's end", earn + "expiry: {yearly: 01-01, spare_days: 10}", day(2026, 12, 25), time.Time{}, day(2028, 1, 1)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := loyalty.Lot{Amount: 100}
+			if !tt.activeFrom.IsZero() {
+				want.ActiveFrom = loyalty.At(tt.activeFrom)
+			}
+			if !tt.expires.IsZero() {
+				want.Expires = loyalty.At(tt.expires)
+			}
+			if got := lot(t, programme(t, tt.programme), tt.at); got != want {
+				t.Errorf("accrued at %s: active from %s until %s; want %s until %s", tt.at, got.ActiveFrom, got.Expires, want.ActiveFrom, want.Expires)
+			}
+		})
+	}
+}
+
+// Who comes later never gets points that expire earlier, and a lot is never dead on arrival.
+func TestLaterPointsLiveAtLeastAsLong(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := &loyalty.Programme{Step: 1, RedeemStep: 100, PointValue: 100, Offset: time.Duration(rapid.IntRange(-12, 14).Draw(t, "offset")) * time.Hour,
+			Earn: []loyalty.EarnRule{{Kind: loyalty.Fuel, Points: 100, Per: 1000}}}
+		if rapid.Bool().Draw(t, "yearly") {
+			p.Annul = loyalty.YearDay{Month: time.Month(rapid.IntRange(1, 12).Draw(t, "month")), Day: rapid.IntRange(1, 28).Draw(t, "day")}
+			p.SpareDays = rapid.IntRange(0, 366).Draw(t, "spare days")
+		} else {
+			p.LifeMonths = rapid.IntRange(1, 120).Draw(t, "months")
+		}
+		at := time.Unix(rapid.Int64Range(1_700_000_000, 2_000_000_000).Draw(t, "at"), 0)
+		later := at.Add(time.Duration(rapid.Int64Range(0, 100*24*3600).Draw(t, "seconds later")) * time.Second)
+		a, b := lotOf(t, p, at), lotOf(t, p, later)
+		if b.Expires < a.Expires || !a.Active(loyalty.At(at)) {
+			t.Fatalf("accrued at %s until %s, at %s until %s", at, a.Expires, later, b.Expires)
+		}
+	})
+}
+
+func lotOf(t *rapid.T, p *loyalty.Programme, at time.Time) loyalty.Lot {
+	r := receipt(fuel("ДТ", 1000, 70_00))
+	q, err := p.Price(&r, 0, 0, loyalty.At(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.Lot
+}
+
+// FuzzParseProgramme reads anything: problems with places, or a programme that can price and that reads again the same.
+func FuzzParseProgramme(f *testing.F) {
+	files, err := filepath.Glob("testdata/programme/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	for _, name := range programmes.Names() {
+		src, err := programmes.File(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Add([]byte(fmt.Sprintf(rules, simple)))
+	r := receipt(fuel("АИ-95", 40_000, 2400_00), goods("coffee", 200_00), goods("tobacco", 200_00))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		p, err := loyalty.ParseProgramme(src)
+		if err != nil {
+			var problems loyalty.ProgrammeProblems
+			if p != nil || !errors.As(err, &problems) || len(problems) == 0 {
+				t.Fatalf("got %v, %v", p, err)
+			}
+			for _, problem := range problems {
+				if problem.Message == "" || problem.Line < 0 || problem.Line > 1+bytes.Count(src, []byte("\n"))+bytes.Count(src, []byte("\r")) {
+					t.Fatalf("%d:%d: %q", problem.Line, problem.Column, problem.Message)
+				}
+			}
+			return
+		}
+		if !slices.Equal(p.Source, src) {
+			t.Fatal("the source is another")
+		}
+		q, err := p.Price(&r, 0, 5000_00, noon(3, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkQuote(p, &r, &q, 0, 5000_00); err != nil {
+			t.Fatal(err)
+		}
+		if q, err = p.Price(&r, q.MaxRedeem, 5000_00, noon(3, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkQuote(p, &r, &q, q.Redeem, 5000_00); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
