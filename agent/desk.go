@@ -159,7 +159,11 @@ func (d *Desk) topUp(ctx context.Context, card loyalty.CardNumber, want loyalty.
 	}
 	q := &pb.Ask{Card: string(card), Account: uint64(b.Card.Account)}
 	if want > 0 {
-		q.TopUp = &pb.TopUp{Statement: wire.FromStatement(b.Cell.Statement()), Want: uint64(want)}
+		epoch, statement, err := d.ledger.Statement(b.Card.Account)
+		if err != nil {
+			return err
+		}
+		q.Epoch, q.TopUp = uint32(epoch), &pb.TopUp{Statement: wire.FromStatement(statement), Want: uint64(want)}
 	}
 	a, err := d.hq.Ask(ctx, q)
 	if err == nil && a.Refusal != "" {

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/packaging/programmes"
+	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/hq/embedded"
+	"github.com/azs-edge/azs-edge/sync/mqtt"
+	"github.com/azs-edge/azs-edge/sync/mqtt/broker"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// network is everything there is: the broker, headquarters and two stations.
+type network struct {
+	tell     *teller
+	people   people
+	broker   *broker.Broker
+	store    *embedded.Store
+	books    *hq.Books
+	receiver *hq.Receiver
+	stations []*station
+	patience time.Duration // of every wait
+}
+
+// openNetwork builds everything in the folder; nothing runs yet.
+func openNetwork(ctx context.Context, folder string, tell *teller, log *slog.Logger) (n *network, err error) {
+	n = &network{tell: tell, people: newPeople(), patience: 20 * time.Second}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if n.broker, err = broker.Open(broker.Config{}); err != nil {
+		return n, err
+	}
+	if n.store, err = embedded.Open(embedded.Config{Path: filepath.Join(folder, "hq", "hq.db")}); err != nil {
+		return n, err
+	}
+	n.books = hq.NewBooks(hq.BooksConfig{Store: n.store})
+	if err = n.fillBooks(ctx); err != nil {
+		return n, err
+	}
+	dialer, err := mqtt.NewDialer(mqtt.Config{
+		Brokers: []string{n.broker.URL()}, ClientID: "azs-hq-demo", Subscribe: wire.HQFilters(0, wire.Shards-1), Log: log,
+	})
+	if err != nil {
+		return n, err
+	}
+	n.receiver = hq.NewReceiver(hq.Config{Books: n.books, Dialer: dialer, Log: log})
+	for number := 1; number <= 2; number++ {
+		s, err := newStation(number, filepath.Join(folder, fmt.Sprintf("station%d", number)), n.broker.URL(), n, log)
+		if err != nil {
+			return n, err
+		}
+		n.stations = append(n.stations, s)
+		if _, err := n.books.Enrol(ctx, loyalty.StationID(number)); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// fillBooks brings the customers in and publishes the programme.
+func (n *network) fillBooks(ctx context.Context) error {
+	accounts, cards := n.people.books(n.books.Now())
+	if _, err := n.books.ImportAccounts(ctx, accounts); err != nil {
+		return err
+	}
+	if _, err := n.books.ImportCards(ctx, cards); err != nil {
+		return err
+	}
+	source, err := programmes.File(programmes.Default)
+	if err != nil {
+		return err
+	}
+	_, err = n.books.Publish(ctx, source)
+	return err
+}
+
+// close ends what openNetwork opened.
+func (n *network) close() error {
+	var errs []error
+	for _, s := range n.stations {
+		errs = append(errs, s.close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.broker != nil {
+		errs = append(errs, n.broker.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs headquarters and the stations, plays, and returns after everything has ended in order. The play's error is
+// the first of its errors.
+func (n *network) Run(ctx context.Context, play func(context.Context) error) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.receiver.Run(ctx) })
+	g.Go(func() error { return n.watch(ctx) })
+	for _, s := range n.stations {
+		g.Go(func() error { return s.Run(ctx) })
+	}
+	g.Go(func() error {
+		defer end()
+		return play(ctx)
+	})
+	return g.Wait()
+}
+
+// ready waits until both stations answer, are online and have the programme.
+func (n *network) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.patience)
+	defer cancel()
+	for _, s := range n.stations {
+		r, err := s.agent(ctx)
+		if err != nil {
+			return err
+		}
+		err = await(ctx, fmt.Sprintf("station %d is online and has the programme", s.number), func() (bool, error) {
+			st := r.Status()
+			return st.HQ.Online && st.Programme != nil, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stationClient begins the client id of every station.
+const stationClient = "azs-agent-"
+
+// cut parts the stations from headquarters as a digger does: connections end, and no new ones come about.
+func (n *network) cut() {
+	n.broker.SetAdmission(func(v broker.Visitor) bool { return !strings.HasPrefix(v.Client, stationClient) })
+	for _, c := range n.broker.Clients() {
+		if strings.HasPrefix(c, stationClient) {
+			n.broker.Cut(c)
+		}
+	}
+}
+
+// heal mends the line.
+func (n *network) heal() { n.broker.SetAdmission(nil) }
+
+// await waits until the condition holds, or says what it waited for.
+func await(ctx context.Context, what string, holds func() (bool, error)) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ok, err := holds()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waited in vain until %s: %w", what, ctx.Err())
+		}
+	}
+}

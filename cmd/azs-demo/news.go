@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/azs-edge/azs-edge/agent/ledger"
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// heard tells of an event at a station, as the register beside it hears it.
+func (n *network) heard(s *station, e event) {
+	v := voiceOf(s.number)
+	switch e.name {
+	case "scan":
+		var x scanned
+		if json.Unmarshal(e.data, &x) == nil {
+			n.tell.say(v, "%s", n.scanText(x))
+		}
+	case "sale":
+		var x struct {
+			Sale sale `json:"sale"`
+		}
+		if json.Unmarshal(e.data, &x) == nil {
+			n.tell.say(v, "%s", n.saleText(&x.Sale))
+		}
+	case "hq":
+		var x link
+		if json.Unmarshal(e.data, &x) == nil {
+			n.tell.say(v, "%s", linkText(x))
+		}
+	case "scanner":
+		var x struct {
+			Connected bool `json:"connected"`
+		}
+		if json.Unmarshal(e.data, &x) == nil && !x.Connected {
+			n.tell.say(v, "the scanner's cable came loose")
+		} else if x.Connected {
+			n.tell.say(v, "the scanner is plugged in")
+		}
+	}
+}
+
+func (n *network) scanText(x scanned) string {
+	who := fmt.Sprintf("%s, card %s", n.people.named(x.CardMasked), x.CardMasked)
+	switch {
+	case x.Customer != nil && !x.Customer.Known:
+		return fmt.Sprintf("scanned %s: not met here before, can collect", who)
+	case x.Customer != nil:
+		c := x.Customer
+		text := fmt.Sprintf("scanned %s: %s points, can redeem %s now", who, c.Total, c.Redeemable)
+		if !c.Fresh {
+			text += " (as the station knows it)"
+		}
+		for _, r := range []*refusal{c.Accrue, c.Redeem} {
+			if r != nil {
+				text += fmt.Sprintf("; %s: %s", r.Code, r.RU)
+			}
+		}
+		return text
+	case x.Refusal != nil:
+		return fmt.Sprintf("scanned %s: %s: %s", who, x.Refusal.Code, x.Refusal.RU)
+	}
+	return "scanned something that is no card of ours: " + x.Outcome + " " + x.Reason
+}
+
+func (n *network) saleText(s *sale) string {
+	who := n.people.named(s.CardMasked)
+	switch s.State {
+	case "open":
+		return fmt.Sprintf("sale %s opened for %s: %s points reserved, fuel may flow", s.ID, who, loyalty.Points(s.Reserved))
+	case "closed":
+		text := fmt.Sprintf("sale %s closed for %s: redeemed %s, earned %s, to pay %s", s.ID, who, s.Quote.Redeem, s.Quote.Earn, s.Quote.Pay)
+		if s.Account == 0 {
+			return text + "; the balance will be known later"
+		}
+		return fmt.Sprintf("%s; now %s points", text, s.Total)
+	}
+	return fmt.Sprintf("sale %s of %s is %s", s.ID, who, s.State)
+}
+
+func linkText(x link) string {
+	switch {
+	case !x.Online:
+		return fmt.Sprintf("headquarters is out of reach; %s wait in the journal", entries(x.Backlog))
+	case x.Backlog > 0:
+		return fmt.Sprintf("headquarters is in reach; %s to send", entries(x.Backlog))
+	}
+	return "headquarters is in reach and has everything"
+}
+
+func entries(n uint64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}
+
+// watchEvery is how often headquarters' books are looked at for news.
+const watchEvery = 25 * time.Millisecond
+
+// watch tells what headquarters has committed, until ctx is done.
+func (n *network) watch(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	told := map[loyalty.StationID]hq.Cursor{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for _, s := range n.stations {
+			about, _, _, _, err := n.books.About(ctx, loyalty.StationID(s.number))
+			if err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			}
+			before := told[about.ID]
+			if about.Cursor == before {
+				continue
+			}
+			if before.Epoch != about.Cursor.Epoch {
+				before = hq.Cursor{Epoch: about.Cursor.Epoch}
+			}
+			told[about.ID] = about.Cursor
+			if about.Cursor.Seq > before.Seq {
+				n.tell.say(voiceHQ, "has on its disk %s of station %d: %s", places(before.Seq+1, about.Cursor.Seq), s.number, n.said(ctx, s, before, about.Cursor))
+			}
+		}
+	}
+}
+
+func places(from, to loyalty.Seq) string {
+	if from == to {
+		return fmt.Sprintf("entry %d", from)
+	}
+	return fmt.Sprintf("entries %d-%d", from, to)
+}
+
+// said names what entries of a station say.
+func (n *network) said(ctx context.Context, s *station, from, to hq.Cursor) string {
+	const most = 4
+	r, err := s.agent(ctx)
+	if err != nil {
+		return "?"
+	}
+	raw, err := r.Ledger.Read(ctx, to.Epoch, from.Seq+1, int(min(to.Seq-from.Seq, most)), wire.MaxMessage)
+	if errors.Is(err, ledger.ErrClosed) {
+		return "said before the restart"
+	}
+	var names []string
+	for _, b := range raw {
+		if e, err := wire.DecodeEntry(b); err == nil {
+			names = append(names, bodyText(e.Body))
+		}
+	}
+	if to.Seq-from.Seq > most {
+		names = append(names, "...")
+	}
+	return strings.Join(names, ", ")
+}
+
+func bodyText(b loyalty.Body) string {
+	switch b := b.(type) {
+	case loyalty.Started:
+		return "agent started"
+	case loyalty.SaleOpened:
+		return fmt.Sprintf("sale %s opened", b.Sale)
+	case loyalty.SaleClosed:
+		return fmt.Sprintf("sale %s closed", b.Sale)
+	case loyalty.SaleVoided:
+		return fmt.Sprintf("sale %s void", b.Sale)
+	case loyalty.CellReturned:
+		return fmt.Sprintf("rights of account %d returned", b.Account)
+	}
+	return "?"
+}

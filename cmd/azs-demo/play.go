@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// command is what somebody has typed.
+type command struct {
+	verb    string
+	station int            // 1 or 2
+	who     int            // a customer, from 0
+	redeem  loyalty.Points // of a sale
+}
+
+const usage = `
+  3            customer 3 shows the card at station 1
+  2 3          customer 3 shows the card at station 2
+  sale 3       customer 3 buys fuel and a coffee at station 1 and collects points
+  sale 3 50    ... and pays with 50 points
+  sale 2 3 50  ... at station 2
+  cut          cut the line between the stations and headquarters
+  heal         mend it
+  unplug, plug     the cable of station 1's scanner
+  restart      restart the agent of station 1 (or: restart 2)
+  points       who has how many points, at the stations and at headquarters
+  page         the addresses of the cashiers' pages, with fresh codes
+  help, quit
+`
+
+// parseCommand reads what was typed; the error is a sentence for who typed it.
+func parseCommand(text string, customers int) (command, error) {
+	words := strings.Fields(strings.ToLower(text))
+	if len(words) == 0 {
+		return command{verb: "nothing", station: 1}, nil
+	}
+	c := command{verb: words[0], station: 1}
+	if _, err := strconv.Atoi(words[0]); err == nil {
+		c.verb = "scan"
+	} else {
+		words = words[1:]
+	}
+	numbers := make([]int, len(words))
+	for i, w := range words {
+		n, err := strconv.Atoi(w)
+		if err != nil || n < 1 || n > 1_000_000 {
+			return c, fmt.Errorf("%q is not a number that I can use here; type help", w)
+		}
+		numbers[i] = n
+	}
+	switch c.verb {
+	case "exit", "q":
+		c.verb = "quit"
+	case "?", "h":
+		c.verb = "help"
+	}
+	switch {
+	case c.verb == "scan" && len(numbers) == 2, c.verb == "sale" && len(numbers) == 3, c.verb == "restart" && len(numbers) == 1:
+		c.station, numbers = numbers[0], numbers[1:]
+	}
+	wants := 0
+	switch c.verb {
+	case "scan":
+		wants = 1
+	case "sale":
+		wants = max(1, min(len(numbers), 2))
+	case "cut", "heal", "unplug", "plug", "restart", "points", "page", "help", "quit":
+	default:
+		return c, fmt.Errorf("%q is not a command; type help", c.verb)
+	}
+	switch {
+	case len(numbers) != wants:
+		return c, fmt.Errorf("%s takes other numbers; type help", c.verb)
+	case c.station > 2:
+		return c, fmt.Errorf("there are stations 1 and 2, not %d", c.station)
+	case wants > 0 && numbers[0] > customers:
+		return c, fmt.Errorf("there are customers 1 to %d, not %d", customers, numbers[0])
+	}
+	if wants > 0 {
+		c.who = numbers[0] - 1
+	}
+	if wants > 1 {
+		c.redeem = loyalty.Points(numbers[1]) * 100
+	}
+	return c, nil
+}
+
+// perform lets somebody play, or plays by itself where there is no terminal, until ctx is done or somebody quits.
+func (n *network) perform(ctx context.Context, stdin io.Reader) error {
+	if err := n.ready(ctx); err != nil {
+		return err
+	}
+	n.tell.text("\nA broker, headquarters and two stations run in this process. The cashiers' pages (each link signs in once):\n\n")
+	if err := n.pages(ctx); err != nil {
+		return err
+	}
+	n.tell.text("\n")
+	for i, p := range n.people {
+		n.tell.text(fmt.Sprintf("  customer %d  %-6s card %s  %s\n", i+1, p.name, string(p.card), p.note))
+	}
+	if n.stations[0].gun == nil {
+		n.tell.text("\nThis system has no pseudo-terminals: cards are typed in instead of scanned.\n")
+	}
+	if !isTerminal(stdin) {
+		n.tell.text("\nCustomers come by themselves. Ctrl-C ends it.\n\n")
+		return n.playAlone(ctx)
+	}
+	n.tell.text(usage + "\n")
+	return n.obey(ctx, stdin)
+}
+
+func (n *network) pages(ctx context.Context) error {
+	for _, s := range n.stations {
+		page, err := s.page(ctx)
+		if err != nil {
+			return err
+		}
+		n.tell.text(fmt.Sprintf("  station %d  %s\n", s.number, page))
+	}
+	return nil
+}
+
+// obey carries out what is typed.
+func (n *network) obey(ctx context.Context, stdin io.Reader) error {
+	typed := make(chan string)
+	// Reading a terminal cannot be interrupted: this ends with the process.
+	go func() {
+		defer close(typed)
+		for s := bufio.NewScanner(stdin); s.Scan(); {
+			select {
+			case typed <- s.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for number := 1; ; number++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case text, ok := <-typed:
+			if !ok {
+				return nil
+			}
+			c, err := parseCommand(text, len(n.people))
+			if err == nil && c.verb == "quit" {
+				return nil
+			}
+			if err == nil {
+				err = n.do(ctx, c, fmt.Sprintf("t-%d", number))
+			}
+			if err != nil && ctx.Err() == nil {
+				n.tell.say(voiceDemo, "%s", n.complaint(err))
+			}
+		}
+	}
+}
+
+// complaint is an error in the cashier's words where it is a refusal.
+func (n *network) complaint(err error) string {
+	if p := refusedAs(err); p != nil {
+		return fmt.Sprintf("refused: %s: %s (%s)", p.Code, p.Message.RU, p.Message.EN)
+	}
+	return err.Error()
+}
+
+// scanTime bounds how long a scan may take to show.
+const scanTime = 5 * time.Second
+
+// do carries one command out. id names the sale, if it is one.
+func (n *network) do(ctx context.Context, c command, id string) error {
+	s := n.stations[c.station-1]
+	switch c.verb {
+	case "scan":
+		ctx, cancel := context.WithTimeout(ctx, scanTime)
+		defer cancel()
+		x, err := s.scan(ctx, n.people[c.who].card, func(scanned) bool { return true })
+		if err == nil && s.gun == nil {
+			n.tell.say(voiceOf(s.number), "%s", n.scanText(x))
+		}
+		return err
+	case "sale":
+		call := saleCall{Card: string(n.people[c.who].card), Receipt: basket(15_000+rand.Int64N(40)*1000, 1), Redeem: int64(c.redeem)}
+		_, err := s.register.close(ctx, id, call)
+		return err
+	case "cut":
+		n.cut()
+		n.tell.say(voiceLine, "is cut")
+	case "heal":
+		n.heal()
+		n.tell.say(voiceLine, "is mended")
+	case "unplug", "plug":
+		if s.gun == nil {
+			return errUnplugged
+		}
+		if c.verb == "plug" {
+			return s.gun.plug()
+		}
+		return s.gun.unplug()
+	case "restart":
+		if err := s.restart(ctx); err != nil {
+			return err
+		}
+		n.tell.say(voiceOf(s.number), "the agent runs again, over the same ledger")
+	case "points":
+		a, err := n.audit(ctx)
+		if err != nil {
+			return err
+		}
+		n.tell.text("\n" + a.String() + "\n")
+	case "page":
+		return n.pages(ctx)
+	case "help":
+		n.tell.text(usage + "\n")
+	}
+	return nil
+}
+
+// pace is how fast customers come by themselves.
+const pace = 3 * time.Second
+
+// playAlone lets customers come, and now and then cuts the line.
+func (n *network) playAlone(ctx context.Context) error {
+	next := time.NewTicker(pace)
+	defer next.Stop()
+	for number := 1; ; number++ {
+		for _, c := range n.turn(number) {
+			if err := n.do(ctx, c, fmt.Sprintf("a-%d", number)); err != nil && ctx.Err() == nil {
+				n.tell.say(voiceOf(c.station), "%s", n.complaint(err))
+			}
+		}
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// turn is what happens next: somebody comes and buys, every tenth time the line is cut, and mended three later.
+func (n *network) turn(number int) []command {
+	scan := command{verb: "scan", station: 1 + rand.IntN(2), who: rand.IntN(len(n.people))}
+	buy := scan
+	buy.verb = "sale"
+	buy.redeem = slices.Max([]loyalty.Points{0, loyalty.Points(rand.IntN(120)-60) * 100})
+	all := []command{scan, buy}
+	switch number % 10 {
+	case 5:
+		all = append([]command{{verb: "cut", station: 1}}, all...)
+	case 8:
+		all = append([]command{{verb: "heal", station: 1}}, all...)
+	case 0:
+		all = append(all, command{verb: "points", station: 1})
+	}
+	return all
+}

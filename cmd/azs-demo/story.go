@@ -1,0 +1,301 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// story is the scripted run: it plays one day of two stations, checks every answer, and counts for itself what every
+// customer must have in the end.
+type story struct {
+	*network
+	must map[int]loyalty.Points // what customers gained and spent, by what the registers were answered
+	paid *sale                  // a sale that was answered before the restart
+}
+
+// The customers of the story.
+const (
+	anna = iota
+	boris
+	vera
+)
+
+// storyTime bounds the whole story.
+const storyTime = 55 * time.Second
+
+// tellStory plays the story to its end. It returns an error that says what was not as it must be.
+func (n *network) tellStory(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storyTime)
+	defer cancel()
+	s := &story{network: n, must: map[int]loyalty.Points{}}
+	for _, chapter := range []struct {
+		title string
+		play  func(context.Context) error
+	}{
+		{"Everything is up: a broker, headquarters with five customers, two stations with a scanner each", s.ready},
+		{"1. In the morning all is well. Anna fills up at station 2, then at station 1", s.online},
+		{"2. She goes on to pay part of her fuel with points: 300 are reserved before it flows", s.prepay},
+		{"3. An excavator cuts the line to headquarters. The stations go on", s.cutOff},
+		{"4. Station 1, without headquarters: collecting always works, redeeming as far as rights were left here", s.offlineOne},
+		{"5. Station 2, without headquarters: it holds no rights for Anna, so the same points cannot be spent twice", s.offlineTwo},
+		{"6. The agent of station 1 is restarted. The register repeats a sale, as registers do", s.restarted},
+		{"7. The line is mended: the journals drain", s.mended},
+		{"8. The books, side by side", s.compared},
+	} {
+		n.tell.chapter("%s", chapter.title)
+		if err := chapter.play(ctx); err != nil {
+			return fmt.Errorf("%s: %w", chapter.title, err)
+		}
+	}
+	return nil
+}
+
+var errUnexpected = errors.New("not as it must be")
+
+// expect fails unless the two are equal.
+func expect[T comparable](what string, got, want T) error {
+	if got != want {
+		return fmt.Errorf("%s: %v, want %v: %w", what, got, want, errUnexpected)
+	}
+	return nil
+}
+
+// present scans a card and expects a customer who can redeem so much at this moment.
+func (s *story) present(ctx context.Context, station, who int, redeemable loyalty.Points) error {
+	ctx, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
+	will := func(x scanned) bool { return x.Customer != nil && x.Customer.Redeemable == redeemable }
+	x, err := s.stations[station-1].scan(ctx, s.people[who].card, will)
+	if err != nil || !will(x) {
+		return fmt.Errorf("%s can redeem %s now: %w", s.people[who].name, redeemable, cmp.Or(err, errUnexpected))
+	}
+	return nil
+}
+
+// sell sells in one step: what a register does when there is nothing to reserve.
+func (s *story) sell(ctx context.Context, station, who int, id string, r receipt, redeem loyalty.Points) (*sale, error) {
+	c := saleCall{Card: string(s.people[who].card), Receipt: r, Redeem: int64(redeem), Cashier: "Ольга"}
+	a, err := s.stations[station-1].register.close(ctx, id, c)
+	if err != nil {
+		return nil, err
+	}
+	return a, s.count(who, a, redeem)
+}
+
+// count notes what a closed sale has done to its customer.
+func (s *story) count(who int, a *sale, redeemed loyalty.Points) error {
+	s.must[who] += a.Quote.Earn - a.Quote.Redeem
+	return errors.Join(
+		expect("state of sale "+a.ID, a.State, "closed"),
+		expect("redeemed by sale "+a.ID, a.Quote.Redeem, redeemed),
+	)
+}
+
+// refused expects a refusal and shows the cashier's words.
+func (s *story) refused(station int, what string, err error, status int, code loyalty.Refusal) error {
+	p := refusedAs(err)
+	if p == nil {
+		return fmt.Errorf("%s: got %w, want %d %s", what, answered(err), status, code)
+	}
+	s.tell.say(voiceOf(station), "%s: refused, %d %s", what, p.Status, p.Code)
+	s.tell.quote(p.Message.RU + "\n" + p.Message.EN + "\n")
+	return errors.Join(expect(what, p.Status, status), expect(what, p.Code, string(code)))
+}
+
+// answered stands for an answer where a refusal was expected.
+func answered(err error) error {
+	if err == nil {
+		return fmt.Errorf("an answer: %w", errUnexpected)
+	}
+	return err
+}
+
+func (s *story) online(ctx context.Context) error {
+	if err := s.present(ctx, 2, anna, 1250_50); err != nil {
+		return err
+	}
+	a, err := s.sell(ctx, 2, anna, "2-0001", basket(20_000, 0), 0) // 20 l: 10 points
+	if err != nil {
+		return err
+	}
+	if err := expect("earned", a.Quote.Earn, 10_00); err != nil {
+		return err
+	}
+	// What station 2 has just booked is at headquarters before station 1 asks.
+	if err := s.drained(ctx, 2); err != nil {
+		return err
+	}
+	if err := s.present(ctx, 1, anna, 1260_50); err != nil {
+		return err
+	}
+	a, err = s.sell(ctx, 1, anna, "1-0001", basket(31_500, 1), 0) // 31.5 l: 15 points; a coffee of 189 roubles: 9
+	if err != nil {
+		return err
+	}
+	s.tell.quote(a.Receipt)
+	return errors.Join(expect("earned", a.Quote.Earn, 24_00), expect("total", a.Total, 1284_50))
+}
+
+func (s *story) prepay(ctx context.Context) error {
+	a, err := s.stations[0].register.open(ctx, "1-0002", saleCall{
+		Card: string(s.people[anna].card), Receipt: basket(50_000, 0), Redeem: 300_00, Cashier: "Ольга",
+	})
+	if err != nil {
+		return err
+	}
+	s.tell.say(voiceHQ, "had given station 1 the right to spend 300 of Anna's points: nobody else can spend them now")
+	return errors.Join(
+		expect("state", a.State, "open"), expect("reserved", a.Reserved, 300_00), expect("available", a.Available, 984_50),
+	)
+}
+
+func (s *story) cutOff(ctx context.Context) error {
+	s.cut()
+	s.tell.say(voiceLine, "is cut")
+	for i := range s.stations {
+		if err := s.online1(ctx, i+1, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// online1 waits until a station says that headquarters is in reach, or is not.
+func (s *story) online1(ctx context.Context, station int, want bool) error {
+	return await(ctx, fmt.Sprintf("station %d notices that headquarters is in reach (%v)", station, want), func() (bool, error) {
+		l, err := s.stations[station-1].register.link(ctx)
+		return l.Online == want, err
+	})
+}
+
+// drained waits until headquarters has everything of a station.
+func (s *story) drained(ctx context.Context, station int) error {
+	return await(ctx, fmt.Sprintf("headquarters has everything of station %d", station), func() (bool, error) {
+		l, err := s.stations[station-1].register.link(ctx)
+		return l.Online && l.Backlog == 0, err
+	})
+}
+
+func (s *story) offlineOne(ctx context.Context) error {
+	one := s.stations[0].register
+	// Boris was never here: headquarters cannot say who he is, the programme lets him collect all the same.
+	if err := s.present(ctx, 1, boris, 0); err != nil {
+		return err
+	}
+	if _, err := s.sell(ctx, 1, boris, "1-0003", basket(24_000, 2), 0); err != nil {
+		return err
+	}
+	// The tank was full at 30 litres: of 300 points reserved Anna pays 120, the right to the other 180 stays here.
+	a, err := one.close(ctx, "1-0002", saleCall{Receipt: basket(30_000, 0), Redeem: 120_00, Cashier: "Ольга"})
+	if err != nil {
+		return err
+	}
+	if err := s.count(anna, a, 120_00); err != nil {
+		return err
+	}
+	s.tell.quote(a.Receipt)
+	if err := s.present(ctx, 1, anna, 180_00); err != nil {
+		return err
+	}
+	if s.paid, err = s.sell(ctx, 1, anna, "1-0004", basket(10_000, 1), 100_00); err != nil {
+		return err
+	}
+	_, err = s.sell(ctx, 1, anna, "1-0005", basket(40_000, 0), 200_00)
+	return s.refused(1, "Anna wants to redeem 200 more, 80 are left here", err, 422, loyalty.NoRights)
+}
+
+func (s *story) offlineTwo(ctx context.Context) error {
+	if err := s.present(ctx, 2, anna, 0); err != nil {
+		return err
+	}
+	_, err := s.sell(ctx, 2, anna, "2-0002", basket(15_000, 0), 50_00)
+	if err := s.refused(2, "Anna wants to redeem 50", err, 422, loyalty.NoRights); err != nil {
+		return err
+	}
+	_, err = s.sell(ctx, 2, anna, "2-0002", basket(15_000, 0), 0) // a refusal does not use the number up
+	return err
+}
+
+func (s *story) restarted(ctx context.Context) error {
+	if err := s.stations[0].restart(ctx); err != nil {
+		return err
+	}
+	s.tell.say(voiceOf(1), "the agent runs again, over the same ledger")
+	c := saleCall{Card: string(s.people[anna].card), Receipt: basket(10_000, 1), Redeem: 100_00, Cashier: "Ольга"}
+	again, err := s.stations[0].register.close(ctx, "1-0004", c)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again.raw, s.paid.raw) {
+		return fmt.Errorf("sale 1-0004 asked again is answered\n%s\nand was answered\n%s: %w", again.raw, s.paid.raw, errUnexpected)
+	}
+	s.tell.say(voiceOf(1), "sale 1-0004 repeated: the same answer to the last byte, nothing booked twice")
+	c.Receipt = basket(11_000, 1)
+	_, err = s.stations[0].register.close(ctx, "1-0004", c)
+	if err := s.refused(1, "the same number with another receipt", err, 409, loyalty.Conflict); err != nil {
+		return err
+	}
+	// The rights have survived too.
+	if err := s.present(ctx, 1, anna, 80_00); err != nil {
+		return err
+	}
+	_, err = s.sell(ctx, 1, anna, "1-0006", basket(12_000, 0), 80_00)
+	return err
+}
+
+func (s *story) mended(ctx context.Context) error {
+	s.heal()
+	s.tell.say(voiceLine, "is mended")
+	for i := range s.stations {
+		if err := s.drained(ctx, i+1); err != nil {
+			return err
+		}
+	}
+	// Life goes on: Vera redeems where nobody has met her before, with rights that headquarters gives while she waits.
+	if err := s.present(ctx, 2, vera, 3000_25); err != nil {
+		return err
+	}
+	_, err := s.sell(ctx, 2, vera, "2-0003", basket(35_000, 1), 1000_00)
+	return err
+}
+
+func (s *story) compared(ctx context.Context) error {
+	a, err := s.settle(ctx)
+	if err != nil {
+		return err
+	}
+	s.tell.text("\n" + a.String() + "\n")
+	wrong := a.differences()
+	for i, r := range a.rows {
+		if want := s.people[i].opened + s.must[i]; r.hq != want {
+			wrong = append(wrong, fmt.Sprintf("%s has %s points at headquarters, the registers' answers add up to %s", r.name, r.hq, want))
+		}
+	}
+	for i, st := range s.stations {
+		r, err := st.agent(ctx)
+		if err != nil {
+			return err
+		}
+		walked, err := replayed(ctx, r)
+		if err != nil {
+			return err
+		}
+		if walked != a.journals[i].hq {
+			wrong = append(wrong, fmt.Sprintf("walking the journal of station %d ends at %s", st.number, cursorText(walked)))
+		}
+	}
+	for _, w := range wrong {
+		s.tell.text(s.tell.bad(w) + "\n")
+	}
+	if len(wrong) > 0 {
+		return errDifferent
+	}
+	s.tell.text(s.tell.good("Headquarters and stations agree to the last hundredth, entry by entry.") + "\n")
+	return nil
+}
