@@ -301,16 +301,28 @@ func (p *posting) post(l *line, r *loyalty.Record) {
 		}
 		return
 	}
-	if over > 0 {
+	if over > 0 && !heldBefore(r, key, over) {
 		p.alarm(Alarm{Station: l.Station, Kind: RestoredAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d of account %d uses %s more than these books have issued", l.Seq, l.Account, over), Evidence: l.Bytes})
 	}
+}
+
+// heldBefore tells whether rights that an entry uses were issued to an earlier epoch of its station: it is of the tail
+// that a new epoch begins with. They stay held there, since whoever else writes the earlier epoch may use them.
+func heldBefore(r *loyalty.Record, key loyalty.CellKey, x loyalty.Points) bool {
+	var held loyalty.Points
+	for k, c := range r.Cells {
+		if k.Station == key.Station && k.Epoch < key.Epoch {
+			held += c.Outstanding()
+		}
+	}
+	return held >= x
 }
 
 // repeat is an operation that was received before. A station whose journal was found to fork writes what was not
 // acknowledged again under a new epoch, with the statements of the new epoch's cells; anything else under a known
 // operation id is somebody else's identity. The lots count it already; the new cell counts it now.
 func (p *posting) repeat(l *line, first *Line) {
-	where := fmt.Sprintf("station %d, epoch %d, entry %d", first.Station, first.Epoch, first.Seq)
+	where := first.Place.String()
 	r := p.records[l.Account]
 	switch {
 	case first.Station != l.Station || !sameOperation(first.Bytes, l.entry):
@@ -321,22 +333,27 @@ func (p *posting) repeat(l *line, first *Line) {
 		l.Outcome, l.Account = Repeated, 0
 	default:
 		l.Outcome = Repeated
-		key := loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}
-		c := r.Cells[key]
-		c.Report(statementOf(l.entry.Body))
-		if posting, ok := loyalty.PostingOf(l.Epoch, l.Seq, l.entry); ok {
-			c.Posted += posting.Redeemed
-		}
-		c.Issued += unissued(c)
-		if c == (loyalty.Rights{}) {
-			return
-		}
-		if r.Cells == nil {
-			r.Cells = map[loyalty.CellKey]loyalty.Rights{}
-		}
-		r.Cells[key] = c
-		r.Version++
+		recount(r, l.Line, l.entry)
 	}
+}
+
+// recount lets the cell of a new epoch count what the lots count already.
+func recount(r *loyalty.Record, l *Line, e *loyalty.Entry) {
+	key := loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}
+	c := r.Cells[key]
+	c.Report(statementOf(e.Body))
+	if posting, ok := loyalty.PostingOf(l.Epoch, l.Seq, e); ok {
+		c.Posted += posting.Redeemed
+	}
+	c.Issued += unissued(c)
+	if c == (loyalty.Rights{}) {
+		return
+	}
+	if r.Cells == nil {
+		r.Cells = map[loyalty.CellKey]loyalty.Rights{}
+	}
+	r.Cells[key] = c
+	r.Version++
 }
 
 // sameOperation tells whether an entry says what the first one of its operation said, but for the statement of the cell.

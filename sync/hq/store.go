@@ -3,6 +3,7 @@ package hq
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -20,6 +21,29 @@ type Store interface {
 	Update(ctx context.Context, fn func(Tx) error) error
 	// View runs fn on one consistent, committed state. fn must be short.
 	View(ctx context.Context, fn func(Tx) error) error
+}
+
+// Catalogue reads the books page by page, for people and reports. Pages are read one by one: what changes between two may
+// be in neither or in both. A limit bounds each page; the next begins after the last one's end.
+type Catalogue interface {
+	// Lines are the stream after a position.
+	Lines(ctx context.Context, after uint64, limit int) ([]*Line, error)
+	// LinesSetAside are the entries that could not be applied, in the order of their places.
+	LinesSetAside(ctx context.Context, after Place, limit int) ([]*Line, error)
+	// Accounts are the records, in the order of their numbers.
+	Accounts(ctx context.Context, after loyalty.AccountID, limit int) ([]*loyalty.Record, error)
+	// AllStations are the stations, in the order of their numbers.
+	AllStations(ctx context.Context, after loyalty.StationID, limit int) ([]StationState, error)
+	// Alarms are all alarms.
+	Alarms(ctx context.Context) ([]Alarm, error)
+}
+
+// StationState is what the books have of a station.
+type StationState struct {
+	Station
+	Seen   Sighting
+	Stream Stream
+	Items  int // of its down-stream that it has not acknowledged, at most 1000
 }
 
 // Tx is one transaction of a [Store], by one goroutine. Reads are set-based so that a database needs one statement for
@@ -66,6 +90,11 @@ type Place struct {
 	Station loyalty.StationID `json:"station"`
 	Epoch   loyalty.Epoch     `json:"epoch"`
 	Seq     loyalty.Seq       `json:"seq"`
+}
+
+// String names the place for people.
+func (p Place) String() string {
+	return fmt.Sprintf("station %d, epoch %d, entry %d", p.Station, p.Epoch, p.Seq)
 }
 
 // Cursor is how far headquarters has a station's journal.

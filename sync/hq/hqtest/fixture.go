@@ -207,3 +207,30 @@ func Account(id loyalty.AccountID, points loyalty.Points) loyalty.Account {
 func Card(number loyalty.CardNumber, account loyalty.AccountID) loyalty.Card {
 	return loyalty.Card{Number: number, Account: account, MayRedeem: true, Registered: Start}
 }
+
+// Replant begins a new epoch with the entries after the first acked ones written again, as an agent does when its
+// journal forks: the operations stay, the statements are those of new cells in which nothing is left to use.
+func (j *Journal) Replant(epoch loyalty.Epoch, acked int) {
+	tail := j.Entries[acked:]
+	j.Begin(epoch)
+	for _, b := range tail {
+		e, err := wire.DecodeEntry(b)
+		if err != nil {
+			j.AppendBytes(b)
+			continue
+		}
+		account, _ := loyalty.Subject(e.Body)
+		cell := j.Cell(account)
+		switch body := e.Body.(type) {
+		case loyalty.SaleClosed:
+			cell.Issued += body.Redeemed
+			cell.Used += body.Redeemed
+			body.Statement = cell.Statement()
+			e.Body = body
+		case loyalty.CellReturned:
+			body.Statement = cell.Statement()
+			e.Body = body
+		}
+		j.AppendEntry(e)
+	}
+}

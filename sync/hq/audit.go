@@ -1,0 +1,157 @@
+package hq
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// Audit proves the books from what they began with and the entries: every journal's chain is walked from its genesis,
+// and every lot and every posted point is computed again. Give it every line in the order of the stream, then every
+// station and every record. What a store keeps beside that, its indexes, it checks itself.
+//
+// It holds the accounts that entries have touched in memory, and nothing else.
+type Audit struct {
+	opening func(loyalty.AccountID) (*loyalty.Account, error)
+	nonce   func(loyalty.StationID, loyalty.Epoch) (wire.Nonce, bool, error)
+	pos     uint64
+	chains  map[loyalty.StationID]map[loyalty.Epoch]Cursor
+	records map[loyalty.AccountID]*loyalty.Record
+}
+
+// NewAudit begins an audit. opening and nonce look up what the books began with; opening returns nil for an account that
+// was never brought in.
+func NewAudit(opening func(loyalty.AccountID) (*loyalty.Account, error), nonce func(loyalty.StationID, loyalty.Epoch) (wire.Nonce, bool, error)) *Audit {
+	return &Audit{
+		opening: opening, nonce: nonce, chains: map[loyalty.StationID]map[loyalty.Epoch]Cursor{},
+		records: map[loyalty.AccountID]*loyalty.Record{},
+	}
+}
+
+// Line takes the next line of the stream.
+func (a *Audit) Line(l *Line) error {
+	a.pos++
+	if l.Pos != a.pos {
+		return fmt.Errorf("the stream has %d where %d belongs", l.Pos, a.pos)
+	}
+	if err := a.chain(l); err != nil {
+		return err
+	}
+	if l.Account == 0 || (l.Outcome != Posted && l.Outcome != Repeated) {
+		return nil
+	}
+	r, err := a.record(l.Account)
+	if err != nil {
+		return err
+	}
+	e, err := wire.DecodeEntry(l.Bytes)
+	if err != nil {
+		return fmt.Errorf("%s was applied and cannot be read: %w", l.Place, err)
+	}
+	if l.Outcome == Repeated {
+		recount(r, l, e)
+		return nil
+	}
+	if _, err := r.Post(loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}, l.Seq, e); err != nil {
+		return fmt.Errorf("%s was applied and cannot be: %w", l.Place, err)
+	}
+	return nil
+}
+
+func (a *Audit) chain(l *Line) error {
+	epochs := a.chains[l.Station]
+	if epochs == nil {
+		epochs = map[loyalty.Epoch]Cursor{}
+		a.chains[l.Station] = epochs
+	}
+	c, ok := epochs[l.Epoch]
+	if !ok {
+		nonce, known, err := a.nonce(l.Station, l.Epoch)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("%s is of an epoch that was not registered", l.Place)
+		}
+		c = Cursor{Epoch: l.Epoch, Hash: wire.Genesis(l.Station, l.Epoch, nonce)}
+	}
+	if l.Seq != c.Seq+1 {
+		return fmt.Errorf("%s follows entry %d", l.Place, c.Seq)
+	}
+	if h := c.Hash.Next(l.Bytes); h != l.Hash {
+		return fmt.Errorf("%s has the hash %s, its chain %s", l.Place, l.Hash, h)
+	}
+	epochs[l.Epoch] = Cursor{Epoch: l.Epoch, Seq: l.Seq, Hash: l.Hash}
+	return nil
+}
+
+func (a *Audit) record(id loyalty.AccountID) (*loyalty.Record, error) {
+	if r := a.records[id]; r != nil {
+		return r, nil
+	}
+	open, err := a.opening(id)
+	if err != nil {
+		return nil, err
+	}
+	if open == nil {
+		return nil, fmt.Errorf("account %d has entries and was never brought in", id)
+	}
+	r := &loyalty.Record{Account: open.Clone()}
+	a.records[id] = r
+	return r, nil
+}
+
+// Station compares a station's cursor with the end of its chain.
+func (a *Audit) Station(s *Station) error {
+	c, ok := a.chains[s.ID][s.Cursor.Epoch]
+	if !ok {
+		if s.Cursor.Seq != 0 {
+			return fmt.Errorf("station %d is at entry %d of epoch %d, the journal has none", s.ID, s.Cursor.Seq, s.Cursor.Epoch)
+		}
+		return nil
+	}
+	if c != s.Cursor {
+		return fmt.Errorf("station %d is at %d (%s), its journal ends at %d (%s)", s.ID, s.Cursor.Seq, s.Cursor.Hash, c.Seq, c.Hash)
+	}
+	return nil
+}
+
+// Record compares an account with what its opening and its entries come to. Rights that questions have brought or
+// statements that came with questions may be ahead of the entries, never behind.
+func (a *Audit) Record(r *loyalty.Record) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	want := a.records[r.Account.ID]
+	if want == nil {
+		open, err := a.opening(r.Account.ID)
+		if err != nil {
+			return err
+		}
+		if open == nil {
+			return fmt.Errorf("account %d was never brought in", r.Account.ID)
+		}
+		want = &loyalty.Record{Account: *open}
+	}
+	if !slices.Equal(want.Account.Lots, r.Account.Lots) {
+		return fmt.Errorf("account %d holds %v, its entries come to %v", r.Account.ID, r.Account.Lots, want.Account.Lots)
+	}
+	for key := range maps.Keys(want.Cells) {
+		if _, ok := r.Cells[key]; !ok {
+			return fmt.Errorf("account %d has no cell of station %d", r.Account.ID, key.Station)
+		}
+	}
+	for key, c := range r.Cells {
+		w := want.Cells[key]
+		if c.Posted != w.Posted || c.Used < w.Used || c.Voided < w.Voided || c.Returned < w.Returned {
+			return fmt.Errorf("account %d, station %d: cell %+v, its entries come to %+v", r.Account.ID, key.Station, c, w)
+		}
+	}
+	return nil
+}
+
+// Entries is how many lines the audit has seen.
+func (a *Audit) Entries() uint64 { return a.pos }

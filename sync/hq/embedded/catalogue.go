@@ -1,0 +1,348 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq"
+)
+
+var _ hq.Catalogue = (*Store)(nil)
+
+// read runs fn on the last committed state.
+func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
+	return s.View(ctx, func(t hq.Tx) error { return fn(t.(*tx)) })
+}
+
+// Lines are the stream after a position. See [hq.Catalogue].
+func (s *Store) Lines(ctx context.Context, after uint64, limit int) (out []*hq.Line, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		c := t.Bucket(bPos).Cursor()
+		for k, v := c.Seek(u64(after + 1)); k != nil && len(out) < limit; k, v = c.Next() {
+			l, err := t.lineAt(k, v)
+			if err != nil {
+				return err
+			}
+			out = append(out, l)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// lineAt is the line that an entry of the stream's index points at.
+func (t *tx) lineAt(pos, sealed []byte) (*hq.Line, error) {
+	v, err := unseal(pos, sealed)
+	if err != nil {
+		return nil, err
+	}
+	at, err := placeOf(v)
+	if err != nil {
+		return nil, err
+	}
+	l, err := t.line(at)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil || len(pos) != 8 || l.Pos != binary.BigEndian.Uint64(pos) {
+		return nil, fmt.Errorf("%w: position %x of the stream is not at %s", ErrCorrupt, pos, at)
+	}
+	return l, nil
+}
+
+// LinesSetAside are the entries that could not be applied. See [hq.Catalogue].
+func (s *Store) LinesSetAside(ctx context.Context, after hq.Place, limit int) (out []*hq.Line, err error) {
+	after.Seq++
+	err = s.read(ctx, func(t *tx) error {
+		c := t.Bucket(bAside).Cursor()
+		for k, _ := c.Seek(placeKey(after)); k != nil && len(out) < limit; k, _ = c.Next() {
+			at, err := placeOf(k)
+			if err != nil {
+				return err
+			}
+			l, err := t.line(at)
+			if err != nil {
+				return err
+			}
+			if l == nil {
+				return fmt.Errorf("%w: %s was set aside and is not there", ErrCorrupt, at)
+			}
+			out = append(out, l)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Accounts are the records. See [hq.Catalogue].
+func (s *Store) Accounts(ctx context.Context, after loyalty.AccountID, limit int) (out []*loyalty.Record, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		c := t.Bucket(bAccount).Cursor()
+		for k, v := c.Seek(u64(after + 1)); k != nil && len(out) < limit; k, v = c.Next() {
+			v, err := unseal(k, v)
+			if err != nil {
+				return err
+			}
+			r, err := decodeRecord(loyalty.AccountID(binary.BigEndian.Uint64(k)), v)
+			if err != nil {
+				return err
+			}
+			out = append(out, r)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// maxCounted bounds how many items of a down-stream are counted.
+const maxCounted = 1000
+
+// AllStations are the stations. See [hq.Catalogue].
+func (s *Store) AllStations(ctx context.Context, after loyalty.StationID, limit int) (out []hq.StationState, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		c := t.Bucket(bStation).Cursor()
+		for k, v := c.Seek(u32(after + 1)); k != nil && len(out) < limit; k, v = c.Next() {
+			v, err := unseal(k, v)
+			if err != nil {
+				return err
+			}
+			st, err := decodeStation(loyalty.StationID(binary.BigEndian.Uint32(k)), v)
+			if err != nil {
+				return err
+			}
+			state := hq.StationState{Station: *st}
+			if state.Seen, err = t.Sighting(st.ID); err != nil {
+				return err
+			}
+			if state.Stream, err = t.Stream(st.ID); err != nil {
+				return err
+			}
+			items, err := t.Items(st.ID, state.Stream.Acked, maxCounted)
+			if err != nil {
+				return err
+			}
+			state.Items = len(items)
+			out = append(out, state)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Alarms are all alarms. See [hq.Catalogue].
+func (s *Store) Alarms(ctx context.Context) (out []hq.Alarm, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		return t.each(bAlarm, func(k, v []byte) error {
+			if len(k) < 9 {
+				return fmt.Errorf("%w: alarm %x", ErrCorrupt, k)
+			}
+			a, err := decodeAlarm(hq.Alarm{
+				Station: loyalty.StationID(binary.BigEndian.Uint32(k)), Epoch: loyalty.Epoch(binary.BigEndian.Uint32(k[4:])),
+				Kind: hq.AlarmKind(k[8:]),
+			}, v)
+			out = append(out, a)
+			return err
+		})
+	})
+	return out, err
+}
+
+// each reads every value of a bucket.
+func (t *tx) each(bucket []byte, fn func(k, v []byte) error) error {
+	c := t.Bucket(bucket).Cursor()
+	for k, sealed := c.First(); k != nil; k, sealed = c.Next() {
+		v, err := unseal(k, sealed)
+		if err != nil {
+			return fmt.Errorf("%s: %w", bucket, err)
+		}
+		if err := fn(k, v); err != nil {
+			return fmt.Errorf("%s: %w", bucket, err)
+		}
+	}
+	return nil
+}
+
+// Report is what a check has looked at.
+type Report struct {
+	Entries  uint64 `json:"entries"`
+	SetAside int    `json:"quarantined"`
+	Accounts int    `json:"accounts"`
+	Cards    int    `json:"cards"`
+	Stations int    `json:"stations"`
+	Items    int    `json:"down_items"`
+}
+
+// Check reads the whole store: the checksum of every value, the chain of every journal, every lot and posted point
+// computed again from the entries (see [hq.Audit]), and every index in both directions. It is one read transaction: on a
+// store in use it makes the file grow while it runs.
+func (s *Store) Check(ctx context.Context) (r Report, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		audit := hq.NewAudit(t.opening, t.Nonce)
+		steps := []func(*hq.Audit, *Report) error{t.checkSums, t.checkStream, t.checkStations, t.checkAccounts, t.checkCards, t.checkDown}
+		for _, step := range steps {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := step(audit, &r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return r, fmt.Errorf("check of the store: %w", err)
+	}
+	return r, nil
+}
+
+func (t *tx) opening(id loyalty.AccountID) (*loyalty.Account, error) {
+	m, err := t.Openings([]loyalty.AccountID{id})
+	return m[id], err
+}
+
+func (t *tx) checkSums(*hq.Audit, *Report) error {
+	for _, b := range buckets {
+		if err := t.each(b, func(_, _ []byte) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) count(bucket []byte) (n int) {
+	c := t.Bucket(bucket).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		n++
+	}
+	return n
+}
+
+// checkStream follows the stream and finds every line in every index; equal counts then say that no index has more.
+func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
+	ops := 0
+	c := t.Bucket(bPos).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		l, err := t.lineAt(k, v)
+		if err != nil {
+			return err
+		}
+		if err := audit.Line(l); err != nil {
+			return err
+		}
+		key := placeKey(l.Place)
+		if !l.Op.IsZero() {
+			ops++
+			if v, err := t.get(bOp, l.Op[:]); err != nil || !slices.Equal(v, key) {
+				return fmt.Errorf("%w: operation %s is not at %s", ErrCorrupt, l.Op, l.Place)
+			}
+		}
+		if l.Outcome == hq.SetAside {
+			r.SetAside++
+			if t.Bucket(bAside).Get(key) == nil {
+				return fmt.Errorf("%w: %s is not in the list of what was set aside", ErrCorrupt, l.Place)
+			}
+		}
+	}
+	r.Entries = audit.Entries()
+	last, err := t.number(bMeta, kPos)
+	switch {
+	case err != nil:
+		return err
+	case last != r.Entries, t.count(bJournal) != int(r.Entries), t.count(bOp) != ops, t.count(bAside) != r.SetAside:
+		return fmt.Errorf("%w: the stream has %d lines and ends at %d, the journal has %d, operations %d of %d, set aside %d of %d", ErrCorrupt,
+			r.Entries, last, t.count(bJournal), t.count(bOp), ops, t.count(bAside), r.SetAside)
+	}
+	return nil
+}
+
+func (t *tx) checkStations(audit *hq.Audit, r *Report) error {
+	return t.each(bStation, func(k, v []byte) error {
+		r.Stations++
+		s, err := decodeStation(loyalty.StationID(binary.BigEndian.Uint32(k)), v)
+		if err != nil {
+			return err
+		}
+		return audit.Station(s)
+	})
+}
+
+func (t *tx) checkAccounts(audit *hq.Audit, r *Report) error {
+	err := t.each(bAccount, func(k, v []byte) error {
+		r.Accounts++
+		rec, err := decodeRecord(loyalty.AccountID(binary.BigEndian.Uint64(k)), v)
+		if err != nil {
+			return err
+		}
+		return audit.Record(rec)
+	})
+	if err != nil {
+		return err
+	}
+	if n := t.count(bOpening); n != r.Accounts {
+		return fmt.Errorf("%w: %d accounts, %d of them brought in", ErrCorrupt, r.Accounts, n)
+	}
+	return nil
+}
+
+func (t *tx) checkCards(_ *hq.Audit, r *Report) error {
+	err := t.each(bCard, func(k, v []byte) error {
+		r.Cards++
+		card, err := decodeCard(v)
+		switch {
+		case err != nil:
+			return err
+		case string(card.Number) != string(k):
+			return fmt.Errorf("%w: card %s under another number", ErrCorrupt, card.Number)
+		case t.Bucket(bAccount).Get(u64(card.Account)) == nil:
+			return fmt.Errorf("%w: card %s of no account", ErrCorrupt, card.Number)
+		case t.Bucket(bCardOf).Get(append(u64(card.Account), k...)) == nil:
+			return fmt.Errorf("%w: card %s is not listed at account %d", ErrCorrupt, card.Number, card.Account)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n := t.count(bCardOf); n != r.Cards {
+		return fmt.Errorf("%w: %d cards, %d listed at accounts", ErrCorrupt, r.Cards, n)
+	}
+	return nil
+}
+
+// checkDown compares both directions of what stations know and of what they have to be told.
+func (t *tx) checkDown(_ *hq.Audit, r *Report) error {
+	last, err := t.number(bMeta, kDown)
+	if err != nil {
+		return err
+	}
+	err = t.each(bDown, func(k, v []byte) error {
+		r.Items++
+		if _, err := itemKeyOf(v); err != nil || len(k) != 12 || binary.BigEndian.Uint64(k[4:]) > last {
+			return fmt.Errorf("%w: item %x of a down-stream", ErrCorrupt, k)
+		}
+		seq, err := t.number(bDownKey, append(slices.Clone(k[:4]), v...))
+		if err == nil && seq != binary.BigEndian.Uint64(k[4:]) {
+			err = fmt.Errorf("%w: item %x of a down-stream is listed at %d", ErrCorrupt, k, seq)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = t.each(bKnows, func(k, _ []byte) error {
+		if len(k) != 12 || t.Bucket(bKnown).Get(append(slices.Clone(k[8:]), k[:8]...)) == nil {
+			return fmt.Errorf("%w: acquaintance %x goes one way", ErrCorrupt, k)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if a, b := t.count(bDownKey), t.count(bKnown); a != r.Items || b != t.count(bKnows) {
+		return fmt.Errorf("%w: %d items of %d keys, %d acquaintances of %d", ErrCorrupt, r.Items, a, b, t.count(bKnows))
+	}
+	return nil
+}
