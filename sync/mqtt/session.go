@@ -33,10 +33,12 @@ type session struct {
 	messages chan wire.Message
 	done     chan struct{} // closed after messages
 
-	mu         sync.RWMutex // held for reading by receive, for writing to close messages
-	closed     bool
+	receiving sync.RWMutex // held by receive while it waits for room, and to close messages
+	closed    bool         // guarded by receiving
+
+	mu         sync.Mutex
+	closing    bool           // guarded by mu
 	publishing sync.WaitGroup // added to under mu
-	closing    bool
 }
 
 var _ wire.Session = (*session)(nil)
@@ -105,8 +107,8 @@ func (s *session) wait(ctx context.Context, t paho.Token, d time.Duration) error
 // receive is Paho's handler. It only hands off: the network waits while the buffer is full, and if that lasts longer than
 // the keep-alive, the session ends.
 func (s *session) receive(_ paho.Client, m paho.Message) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.receiving.RLock()
+	defer s.receiving.RUnlock()
 	if s.closed {
 		return
 	}
@@ -124,9 +126,12 @@ func (s *session) lost(_ paho.Client, err error) {
 // a handler still holds Paho up.
 func (s *session) watch() {
 	<-s.conn.gone
-	s.mu.Lock()
-	s.closed, s.closing = true, true
+	s.receiving.Lock()
+	s.closed = true
 	close(s.messages)
+	s.receiving.Unlock()
+	s.mu.Lock()
+	s.closing = true
 	s.mu.Unlock()
 	close(s.done)
 }
@@ -136,13 +141,13 @@ func (s *session) Publish(ctx context.Context, topic string, payload []byte) err
 	if len(payload) > wire.MaxMessage {
 		return fmt.Errorf("publish %s: %w: %d bytes", topic, wire.ErrMessage, len(payload))
 	}
-	s.mu.RLock()
+	s.mu.Lock()
 	if s.closing {
-		s.mu.RUnlock()
+		s.mu.Unlock()
 		return fmt.Errorf("publish %s: %w", topic, ErrEnded)
 	}
 	s.publishing.Add(1)
-	s.mu.RUnlock()
+	s.mu.Unlock()
 	_, kind, err := wire.ParseTopic(topic)
 	if err != nil {
 		s.publishing.Done()
