@@ -83,7 +83,6 @@ A new station:
 		newPageCmd(),
 		newProgrammeCmd(),
 		newRunCmd(),
-		newRunCmd(),
 		newScannerCmd(),
 		newServiceCmd(),
 		newStatusCmd(),
