@@ -1,14 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/azs-edge/azs-edge/agent/ledger"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -58,10 +57,8 @@ func (n *network) scanText(x scanned) string {
 		if !c.Fresh {
 			text += " (as the station knows it)"
 		}
-		for _, r := range []*refusal{c.Accrue, c.Redeem} {
-			if r != nil {
-				text += fmt.Sprintf("; %s: %s", r.Code, r.RU)
-			}
+		if why := cmp.Or(c.Accrue, c.Redeem); why != nil {
+			text += fmt.Sprintf("; %s: %s", why.Code, why.RU)
 		}
 		return text
 	case x.Refusal != nil:
@@ -109,64 +106,54 @@ const watchEvery = 25 * time.Millisecond
 func (n *network) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	told := map[loyalty.StationID]hq.Cursor{}
+	told := uint64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		for _, s := range n.stations {
-			about, _, _, _, err := n.books.About(ctx, loyalty.StationID(s.number))
-			if err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
-				return err
+		lines, err := n.store.Lines(ctx, told, 1000)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		for len(lines) > 0 {
+			run := 1
+			for run < len(lines) && lines[run].Station == lines[0].Station {
+				run++
 			}
-			before := told[about.ID]
-			if about.Cursor == before {
-				continue
-			}
-			if before.Epoch != about.Cursor.Epoch {
-				before = hq.Cursor{Epoch: about.Cursor.Epoch}
-			}
-			told[about.ID] = about.Cursor
-			if about.Cursor.Seq > before.Seq {
-				n.tell.say(voiceHQ, "has on its disk %s of station %d: %s", places(before.Seq+1, about.Cursor.Seq), s.number, n.said(ctx, s, before, about.Cursor))
-			}
+			n.tell.say(voiceHQ, "%s", committedText(lines[:run]))
+			told, lines = lines[run-1].Pos, lines[run:]
 		}
 	}
 }
 
-func places(from, to loyalty.Seq) string {
-	if from == to {
-		return fmt.Sprintf("entry %d", from)
-	}
-	return fmt.Sprintf("entries %d-%d", from, to)
-}
-
-// said names what entries of a station say.
-func (n *network) said(ctx context.Context, s *station, from, to hq.Cursor) string {
+// committedText tells of consecutive entries of one station.
+func committedText(lines []*hq.Line) string {
 	const most = 4
-	r, err := s.agent(ctx)
-	if err != nil {
-		return "?"
-	}
-	raw, err := r.Ledger.Read(ctx, to.Epoch, from.Seq+1, int(min(to.Seq-from.Seq, most)), wire.MaxMessage)
-	if errors.Is(err, ledger.ErrClosed) {
-		return "said before the restart"
+	first, last := lines[0], lines[len(lines)-1]
+	where := fmt.Sprintf("entry %d", first.Seq)
+	if first != last {
+		where = fmt.Sprintf("entries %d-%d", first.Seq, last.Seq)
 	}
 	var names []string
-	for _, b := range raw {
-		if e, err := wire.DecodeEntry(b); err == nil {
-			names = append(names, bodyText(e.Body))
+	for _, l := range lines[:min(len(lines), most)] {
+		text := "what it cannot read"
+		if e, err := wire.DecodeEntry(l.Bytes); err == nil {
+			text = bodyText(e.Body)
 		}
+		if l.Outcome == hq.SetAside {
+			text += " (set aside: " + l.Reason + ")"
+		}
+		names = append(names, text)
 	}
-	if to.Seq-from.Seq > most {
+	if len(lines) > most {
 		names = append(names, "...")
 	}
-	return strings.Join(names, ", ")
+	return fmt.Sprintf("has on its disk %s of station %d: %s", where, first.Station, strings.Join(names, ", "))
 }
 
 func bodyText(b loyalty.Body) string {
