@@ -159,28 +159,32 @@ func (t *txn) quarantine(q *pb.Quarantined) error {
 func (l *Ledger) Trim(ctx context.Context) (int, error) {
 	total := 0
 	for {
-		dropped := 0
+		dropped, slice := 0, 0
 		err := l.write(ctx, func(t *txn) (err error) {
 			r := l.clock.read()
 			if !r.heard {
 				return nil
 			}
-			dropped, err = t.trim(r.at.Add(-l.cfg.Retain))
+			slice = t.trimSlice()
+			dropped, err = t.trim(r.at.Add(-l.cfg.Retain), slice)
 			return err
 		})
-		total += dropped
-		if err != nil || dropped < trimSlice {
+		if err != nil {
 			return total, err
+		}
+		if total += dropped; dropped < slice || slice == 0 {
+			return total, nil
 		}
 	}
 }
 
-// trimSlice keeps the transaction short enough that a sale which waits behind it is not noticed.
-const trimSlice = 1000
+// trimSlice keeps the transaction short enough that a sale which waits behind it is not noticed, and, when room is short,
+// small enough to fit: dropping a record writes new copies of the pages around it.
+func (t *txn) trimSlice() int { return int(min(max(t.room.left/(4*4096), 10), 1000)) }
 
 // trim drops up to a slice. Entries are in the order of their seq; where the clock was once ahead, an entry is as old as
 // any entry behind it.
-func (t *txn) trim(before loyalty.Instant) (int, error) {
+func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 	horizon, err := t.horizon(before)
 	if err != nil || horizon == (place{}) {
 		return 0, err
@@ -191,7 +195,7 @@ func (t *txn) trim(before loyalty.Instant) (int, error) {
 	}
 	var victims []victim
 	err = t.each(place{}, func(p place, _ wire.Hash, b []byte) (bool, error) {
-		if !p.before(horizon) || len(victims) == trimSlice {
+		if !p.before(horizon) || len(victims) == slice {
 			return false, nil
 		}
 		e, err := wire.DecodeEntry(b)

@@ -1,0 +1,460 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+	"pgregory.net/rapid"
+)
+
+// world is the plain model: headquarters' books of a few accounts, applied with the domain's own code, and what the
+// station answered of each sale.
+type world struct {
+	t       *rapid.T
+	cfg     Config
+	l       *Ledger
+	hq      map[loyalty.AccountID]*loyalty.Record
+	ops     map[loyalty.OpID]bool // what headquarters has
+	at      place                 // headquarters' cursor
+	sales   map[loyalty.SaleID]*modelSale
+	next    int
+	down    uint64
+	minimum map[loyalty.AccountID]loyalty.Points // redeemed by answered sales
+	copies  []string
+}
+
+type modelSale struct {
+	state    loyalty.SaleState
+	card     int
+	reserved loyalty.Points
+	redeemed loyalty.Points
+	earned   loyalty.Points
+	open     *loyalty.OpenRequest
+	close    *loyalty.CloseRequest
+}
+
+const modelAccounts = 4
+
+func newWorld(t *rapid.T, dir string) *world {
+	w := &world{
+		t: t, hq: make(map[loyalty.AccountID]*loyalty.Record), ops: make(map[loyalty.OpID]bool),
+		sales: make(map[loyalty.SaleID]*modelSale), minimum: make(map[loyalty.AccountID]loyalty.Points),
+		cfg: Config{Path: filepath.Join(dir, "ledger.db"), Station: station, Version: "model", MaxSize: 64 << 20},
+	}
+	for i := 1; i <= modelAccounts; i++ {
+		w.hq[loyalty.AccountID(i)] = &loyalty.Record{
+			Account: loyalty.Account{ID: loyalty.AccountID(i), Lots: []loyalty.Lot{{Amount: 300_00, ActiveFrom: earliest}}}, Version: 1,
+		}
+	}
+	w.open()
+	if err := w.l.LoadProgramme(context.Background(), []byte(testProgramme)); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= modelAccounts; i++ {
+		w.learn(loyalty.AccountID(i), 0)
+	}
+	return w
+}
+
+func (w *world) open() {
+	l, err := openTuned(w.cfg, func(l *Ledger) { l.noSync = true })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.l = l
+}
+
+func (w *world) shut() {
+	if err := w.l.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := CheckFile(context.Background(), w.cfg.Path, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) position() wire.Position {
+	p, err := w.l.Position(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// learn answers a question: the account's snapshot, and rights for want.
+func (w *world) learn(id loyalty.AccountID, want loyalty.Points) {
+	p := w.position()
+	if p.Epoch != w.at.epoch {
+		w.at = place{p.Epoch, 0}
+	}
+	epoch, st, err := w.l.Statement(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, key := w.hq[id], loyalty.CellKey{Station: station, Epoch: epoch}
+	a := &pb.Answer{Card: &pb.Card{Number: string(cardOf(int(id))), Account: uint64(id), MayRedeem: true, Version: 1}}
+	if want > 0 {
+		a.Grant = &pb.Grant{Account: uint64(id), Epoch: uint32(epoch), Issued: uint64(r.TopUp(key, st, want, w.now()))}
+	}
+	s := r.Snapshot(key, w.at.seq, w.now())
+	a.Snapshot = wire.FromSnapshot(&s)
+	if err := w.l.Learn(context.Background(), a); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) now() loyalty.Instant { at, _ := w.l.Now(); return at }
+
+// ship lets headquarters apply n entries behind its cursor and acknowledge them.
+func (w *world) ship(n int) {
+	p := w.position()
+	if p.Epoch != w.at.epoch {
+		w.at = place{p.Epoch, 0}
+	}
+	if w.at.seq >= p.Last {
+		return
+	}
+	raw, err := w.l.Read(context.Background(), p.Epoch, w.at.seq+1, n, 1<<20)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, b := range raw {
+		e, err := wire.DecodeEntry(b)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.at.seq++
+		w.apply(e)
+	}
+	h, err := w.l.HashAt(p.Epoch, w.at.seq)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.l.Acked(context.Background(), p.Epoch, w.at.seq, h, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// apply is what headquarters does: an operation that it has counts for the new epoch's cell only.
+func (w *world) apply(e *loyalty.Entry) {
+	id, _ := loyalty.Subject(e.Body)
+	r := w.hq[id]
+	if r == nil {
+		return
+	}
+	key := loyalty.CellKey{Station: station, Epoch: w.at.epoch}
+	if !w.ops[e.Op] {
+		w.ops[e.Op] = true
+		if _, err := r.Post(key, w.at.seq, e); err != nil {
+			w.t.Fatalf("headquarters cannot post entry %d: %v", w.at.seq, err)
+		}
+		return
+	}
+	st, _ := statementOf(e.Body)
+	c := r.Cells[key]
+	c.Report(st)
+	if p, ok := loyalty.PostingOf(w.at.epoch, w.at.seq, e); ok {
+		c.Posted += p.Redeemed
+	}
+	c.Issued += max(0, -c.Outstanding())
+	if r.Cells == nil {
+		r.Cells = make(map[loyalty.CellKey]loyalty.Rights)
+	}
+	r.Cells[key] = c
+}
+
+func (w *world) pick(states ...loyalty.SaleState) (loyalty.SaleID, *modelSale) {
+	var ids []loyalty.SaleID
+	for id, s := range w.sales {
+		if slices.Contains(states, s.state) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		w.t.Skip("no such sale")
+	}
+	slices.Sort(ids)
+	id := rapid.SampledFrom(ids).Draw(w.t, "sale")
+	return id, w.sales[id]
+}
+
+func (w *world) openSale(t *rapid.T) {
+	w.next++
+	card := rapid.IntRange(1, modelAccounts).Draw(t, "card")
+	r := &loyalty.OpenRequest{
+		Sale: loyalty.SaleID(fmt.Sprintf("s%d", w.next)), Card: cardOf(card), Receipt: fuel(int64(rapid.IntRange(1, 9).Draw(t, "litres"))),
+		Redeem: loyalty.Points(rapid.IntRange(0, 200).Draw(t, "redeem")) * 100,
+	}
+	s, err := w.l.OpenSale(context.Background(), r)
+	if err != nil {
+		if _, refused := loyalty.RefusalOf(err); !refused {
+			t.Fatal(err)
+		}
+		return
+	}
+	w.sales[r.Sale] = &modelSale{state: loyalty.SaleOpen, card: card, reserved: s.Reserved, open: r}
+}
+
+func (w *world) closeSale(t *rapid.T) {
+	id, m := w.pick(loyalty.SaleOpen)
+	litres := int64(rapid.IntRange(1, 9).Draw(t, "litres"))
+	r := &loyalty.CloseRequest{Sale: id, Receipt: fuel(litres), Redeem: loyalty.Points(rapid.IntRange(0, int(m.reserved/100)).Draw(t, "redeem")) * 100}
+	s, err := w.l.CloseSale(context.Background(), r)
+	if err != nil {
+		if _, refused := loyalty.RefusalOf(err); !refused {
+			t.Fatal(err)
+		}
+		return
+	}
+	m.state, m.redeemed, m.earned, m.close = loyalty.SaleDone, s.Quote.Redeem, s.Quote.Earn, r
+}
+
+func (w *world) oneStep(t *rapid.T) {
+	w.next++
+	card := rapid.IntRange(1, modelAccounts).Draw(t, "card")
+	r := &loyalty.CloseRequest{
+		Sale: loyalty.SaleID(fmt.Sprintf("s%d", w.next)), Card: cardOf(card), Receipt: fuel(int64(rapid.IntRange(1, 9).Draw(t, "litres"))),
+		Redeem: loyalty.Points(rapid.IntRange(0, 100).Draw(t, "redeem")) * 100,
+	}
+	s, err := w.l.CloseSale(context.Background(), r)
+	if err != nil {
+		if _, refused := loyalty.RefusalOf(err); !refused {
+			t.Fatal(err)
+		}
+		return
+	}
+	w.sales[r.Sale] = &modelSale{state: loyalty.SaleDone, card: card, redeemed: s.Quote.Redeem, earned: s.Quote.Earn, close: r}
+}
+
+func (w *world) voidSale(t *rapid.T) {
+	id, m := w.pick(loyalty.SaleOpen)
+	if _, err := w.l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id, Reason: "model"}); err != nil {
+		t.Fatal(err)
+	}
+	m.state = loyalty.SaleCancelled
+}
+
+// again asks for something that was answered before: the same answer, or a conflict.
+func (w *world) again(t *rapid.T) {
+	id, m := w.pick(loyalty.SaleOpen, loyalty.SaleDone)
+	before := w.position()
+	var s *loyalty.Sale
+	var err error
+	if m.close != nil {
+		s, err = w.l.CloseSale(context.Background(), m.close)
+	} else {
+		s, err = w.l.OpenSale(context.Background(), m.open)
+	}
+	if err != nil || s.State != m.state || s.ID != id || (m.close != nil && s.Quote.Redeem != m.redeemed) {
+		t.Fatalf("again: %+v, %v; model %+v", s, err, m)
+	}
+	if m.close != nil {
+		other := *m.close
+		other.Receipt = fuel(99)
+		if _, err := w.l.CloseSale(context.Background(), &other); !errors.Is(err, loyalty.Conflict) {
+			t.Fatalf("another content: %v", err)
+		}
+	}
+	if after := w.position(); after.Last != before.Last {
+		t.Fatalf("asking again appended: %d, %d", before.Last, after.Last)
+	}
+}
+
+// downStream sends the snapshots of all accounts, sometimes twice or out of order.
+func (w *world) downStream(t *rapid.T) {
+	p := w.position()
+	if p.Epoch != w.at.epoch {
+		return
+	}
+	d := &pb.Down{Stream: 9, After: p.DownSeq, Through: p.DownSeq + 1}
+	if p.DownStream != 9 {
+		d.After, d.Through = 0, 1
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.hq)) {
+		s := w.hq[id].Snapshot(loyalty.CellKey{Station: station, Epoch: p.Epoch}, w.at.seq, w.now())
+		d.Items = append(d.Items, &pb.Item{Item: &pb.Item_Snapshot{Snapshot: wire.FromSnapshot(&s)}})
+	}
+	if rapid.Bool().Draw(t, "gap") {
+		if err := w.l.ApplyDown(context.Background(), &pb.Down{Stream: 9, After: d.Through + 1, Through: d.Through + 2}); err != nil {
+			t.Fatal(err)
+		}
+		if w.position().DownSeq != p.DownSeq {
+			t.Fatal("a message behind a gap was taken")
+		}
+	}
+	for range 2 {
+		if err := w.l.ApplyDown(context.Background(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.position(); got.DownStream != 9 || got.DownSeq != d.Through {
+		t.Fatalf("cursor %d/%d, want 9/%d", got.DownStream, got.DownSeq, d.Through)
+	}
+}
+
+// rollBack puts an earlier copy of the file back, as a restored backup would; the witness knows better.
+func (w *world) rollBack(*rapid.T) {
+	if len(w.copies) == 0 {
+		w.copies = append(w.copies, w.copyAside())
+		return
+	}
+	// What headquarters does not have is gone with the file: the model forgets it too, so let it all be sent first.
+	for range 100 {
+		if p := w.position(); w.at.epoch == p.Epoch && w.at.seq >= p.Last {
+			break
+		}
+		w.ship(1000)
+	}
+	before := w.position()
+	w.shut()
+	if err := copyFile(w.copies[0], w.cfg.Path); err != nil {
+		w.t.Fatal(err)
+	}
+	w.copies = nil
+	w.open()
+	if after := w.position(); after.Epoch <= before.Epoch {
+		w.t.Fatalf("epoch %d after a roll-back of epoch %d", after.Epoch, before.Epoch)
+	}
+	for range 3 {
+		w.ship(1000)
+	}
+	for id := range w.hq {
+		w.learn(id, 0)
+	}
+	w.forget()
+}
+
+func (w *world) copyAside() string {
+	to := fmt.Sprintf("%s.copy", w.cfg.Path)
+	w.shut()
+	if err := copyFile(w.cfg.Path, to); err != nil {
+		w.t.Fatal(err)
+	}
+	w.open()
+	return to
+}
+
+// forget takes the sales of the model from the file that was put back: those behind it are headquarters' only.
+func (w *world) forget() {
+	for id, m := range w.sales {
+		s, err := w.l.Sale(id)
+		if errors.Is(err, loyalty.UnknownSale) || (err == nil && s.State != m.state) {
+			delete(w.sales, id)
+			if err == nil && s.State == loyalty.SaleOpen && m.state != loyalty.SaleOpen {
+				// It was ended in the life that is gone: ending it again would be posted twice. The operator resolves it.
+				if _, err := w.l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id, Reason: "restored"}); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// check holds the station's view against headquarters' books with everything that is not acknowledged posted on top.
+func (w *world) check(t *rapid.T) {
+	p := w.position()
+	at := w.now()
+	books := make(map[loyalty.AccountID]loyalty.Account)
+	for id, r := range w.hq {
+		if err := r.Check(); err != nil {
+			t.Fatal(err)
+		}
+		books[id] = r.Account.Clone()
+	}
+	from := loyalty.Seq(1)
+	if w.at.epoch == p.Epoch {
+		from = w.at.seq + 1
+	}
+	raw, err := w.l.Read(context.Background(), p.Epoch, from, 1_000_000, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range raw {
+		e, err := wire.DecodeEntry(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := loyalty.Subject(e.Body)
+		if x, ok := loyalty.PostingOf(p.Epoch, from+loyalty.Seq(i), e); ok && !w.ops[e.Op] {
+			a := books[id]
+			if err := a.Post(x); err != nil {
+				t.Fatalf("account %d cannot pay for entry %d: %v", id, from+loyalty.Seq(i), err)
+			}
+			books[id] = a
+		}
+	}
+	for id, a := range books {
+		b, err := w.l.Lookup(cardOf(int(id)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		local := b.Local.Current()
+		if got, want := local.Total(at), a.Total(at); got != want {
+			t.Fatalf("account %d: the station says %s, headquarters and the journal %s", id, got, want)
+		}
+		var reserved loyalty.Points
+		for _, m := range w.sales {
+			if m.state == loyalty.SaleOpen && m.card == int(id) {
+				reserved += m.reserved
+			}
+		}
+		if b.Reserved != reserved {
+			t.Fatalf("account %d: %s reserved, the model says %s", id, b.Reserved, reserved)
+		}
+	}
+	open, err := w.l.Unresolved(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range open {
+		if m := w.sales[s.ID]; m == nil || m.state != loyalty.SaleOpen {
+			t.Fatalf("sale %s is open, the model says %+v", s.ID, m)
+		}
+	}
+}
+
+func TestModel(t *testing.T) {
+	dir := t.TempDir()
+	n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		n++
+		d := filepath.Join(dir, fmt.Sprint(n))
+		w := newWorld(t, d)
+		defer func() { _ = w.l.Close(); _ = os.RemoveAll(d) }()
+		t.Repeat(map[string]func(*rapid.T){
+			"open":  w.openSale,
+			"close": w.closeSale,
+			"sell":  w.oneStep,
+			"void":  w.voidSale,
+			"again": w.again,
+			"ship":  func(t *rapid.T) { w.ship(rapid.IntRange(1, 5).Draw(t, "n")) },
+			"ask": func(t *rapid.T) {
+				w.learn(loyalty.AccountID(rapid.IntRange(1, modelAccounts).Draw(t, "account")), loyalty.Points(rapid.IntRange(1, 300).Draw(t, "want"))*100)
+			},
+			"down": w.downStream,
+			"surplus": func(t *rapid.T) {
+				if err := w.l.ReturnSurplus(context.Background(), 0); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"restart": func(*rapid.T) { w.shut(); w.open() },
+			"epoch": func(t *rapid.T) {
+				if err := w.l.NewEpoch(context.Background(), "model"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"rollback": w.rollBack,
+			"":         w.check,
+		})
+		w.shut()
+	})
+}
