@@ -109,7 +109,7 @@ func (o *OpID) UnmarshalText(b []byte) error {
 
 // CardNumber is the number of a card, as digits (or the issuer's letters). It is personal data: String, LogValue and
 // GoString mask it, so that it can be passed to a logger by mistake and do no harm. Convert it with string(n) where the
-// whole number is meant.
+// whole number is meant. JSON is for the API and holds the whole number: log the number, never a struct around it.
 type CardNumber string
 
 // MaxCard bounds a card number, in bytes.

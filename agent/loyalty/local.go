@@ -38,7 +38,12 @@ func (l *Local) Current() Account {
 // promised to other stations, less what this station has reserved for open sales.
 func (l *Local) Available(at Instant, reserved Points) Points {
 	a := l.Current()
-	return max(0, a.Spendable(at)-l.Snapshot.Elsewhere-reserved)
+	return l.available(&a, at, reserved)
+}
+
+// available is Available for who has the current account already.
+func (l *Local) available(current *Account, at Instant, reserved Points) Points {
+	return max(0, current.Spendable(at)-l.Snapshot.Elsewhere-reserved)
 }
 
 // Learn takes in a snapshot if it is not older than the one there is, drops the own entries that it counts and tells

@@ -192,7 +192,11 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 	if redeem > 0 && why != nil {
 		return Quote{}, why
 	}
-	q, err := b.price(r, redeem, b.Available(at), at)
+	current, available := b.Local.Current(), Points(0)
+	if why == nil {
+		available = b.Local.available(&current, at, b.Reserved)
+	}
+	q, err := b.price(r, redeem, available, &current, at)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -203,12 +207,12 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 }
 
 // price refuses what the programme would give if the account could not hold it: HQ could never post such an entry.
-func (b *Books) price(r *Receipt, redeem, available Points, at Instant) (Quote, error) {
+func (b *Books) price(r *Receipt, redeem, available Points, current *Account, at Instant) (Quote, error) {
 	q, err := b.Programme.Price(r, redeem, available, at)
 	if err != nil {
 		return Quote{}, err
 	}
-	if a := b.Local.Current(); q.Earn > 0 && q.Earn > MaxAmount-a.held() {
+	if q.Earn > 0 && q.Earn > MaxAmount-current.held() {
 		return Quote{}, fmt.Errorf("%w: earning %s would make the account hold more than %s", BadRequest, q.Earn, Points(MaxAmount))
 	}
 	return q, nil
@@ -271,7 +275,8 @@ func (b *Books) Close(r *CloseRequest, at Place) (*Sale, Body, error) {
 		return nil, nil, NoProgramme
 	}
 	// The reservation is the permission: the card may have been blocked since, and the fuel is in the tank.
-	q, err := b.price(&r.Receipt, r.Redeem, s.Reserved, at.At)
+	current := b.Local.Current()
+	q, err := b.price(&r.Receipt, r.Redeem, s.Reserved, &current, at.At)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -347,7 +352,7 @@ func (b *Books) Cancel(r *VoidRequest, at Place) (*Sale, Body, error) {
 
 func (b *Books) balances(at Instant) {
 	a := b.Local.Current()
-	b.Sale.Total, b.Sale.Avail = a.Total(at), b.Local.Available(at, b.Reserved)
+	b.Sale.Total, b.Sale.Avail = a.Total(at), b.Local.available(&a, at, b.Reserved)
 }
 
 // What makes two requests the same is what they do to the customer. Who asks, and whether the question comes after a
