@@ -100,6 +100,9 @@ func parse(name string, src []byte, environ []string, prefix string, target any,
 		}
 	}
 	d.problems.sort()
+	if more := len(d.problems) - maxProblems; more > 0 {
+		d.problems = append(d.problems[:maxProblems], Problem{Source: name, Message: fmt.Sprintf("and %d more problems", more)})
+	}
 	return d.problems.err()
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,7 +59,7 @@ func TestEmptyFileIsDefaults(t *testing.T) {
 
 // TestEveryErrorAtOnce holds the whole message, as a technician sees it, to a file.
 func TestEveryErrorAtOnce(t *testing.T) {
-	_, err := LoadAgent("testdata/wrong.yaml", []string{"AZS_LOG_LEVEL=loud", "AZS_LOG_LEVLE=info", "AZS_STATION_NUMBER=many", "AZS_TEST_REQUIRE=1", "PATH=/bin"})
+	_, err := LoadAgent("testdata/wrong.yaml", []string{"AZS_LOG_LEVEL=loud", "AZS_LOG_LEVL=info", "AZS_STATION_NUMBER=many", "AZS_TEST_REQUIRE=1", "PATH=/bin"})
 	if !errors.Is(err, ErrInvalid) {
 		t.Fatalf("got %v", err)
 	}
@@ -126,6 +127,7 @@ func TestRefused(t *testing.T) {
 		{"unencrypted", minimal + "hq: {brokers: [\"tcp://10.0.0.1:1883\"]}", "unencrypted"},
 		{"same address", minimal + "metrics: {listen: \"127.0.0.1:8713\"}", "is the address of api.listen"},
 		{"origin with path", minimal + "api: {allowed_origins: [\"https://a/b\"]}", "is not an origin"},
+		{"nested too deep", strings.Repeat("[", MaxFileSize-1), "more than 10000 words"},
 		{"too large", "#" + strings.Repeat(" ", MaxFileSize), "is larger than"},
 		{"too many items", minimal + "cards: {url_hosts: [" + strings.Repeat("a,", maxListLength+1) + "]}", "more than 256 items"},
 	} {
@@ -138,6 +140,31 @@ func TestRefused(t *testing.T) {
 				t.Errorf("got: %v\nwant: %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// maxMessage is more than any refusal needs: 50 problems, each with an excerpt and a hint.
+const maxMessage = 50 * 1024
+
+func TestRefusalsAreBounded(t *testing.T) {
+	var many strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&many, "k%d: 1\n", i)
+	}
+	for name, src := range map[string]string{
+		"many unknown keys": many.String(),
+		"long key":          strings.Repeat("k", MaxFileSize-10) + ": 1\n",
+		"long value":        "station: {zone: " + strings.Repeat("z", MaxFileSize-20) + "}",
+		"not YAML":          strings.Repeat("| ", 4000),
+	} {
+		_, err := ParseAgent("c.yaml", []byte(src), nil)
+		if !errors.Is(err, ErrInvalid) || len(err.Error()) > maxMessage {
+			t.Errorf("%s: %d bytes: %.200v", name, len(fmt.Sprint(err)), err)
+		}
+	}
+	_, err := ParseAgent("c.yaml", []byte(many.String()), nil)
+	if err == nil || !strings.Contains(err.Error(), "and 951 more problems") {
+		t.Errorf("the problems left out are not counted: %.300v", err)
 	}
 }
 
@@ -280,8 +307,8 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, err := ParseAgent("f.yaml", src, nil)
 		if err != nil {
-			if !errors.Is(err, ErrInvalid) {
-				t.Fatalf("not ErrInvalid: %v", err)
+			if !errors.Is(err, ErrInvalid) || len(err.Error()) > maxMessage {
+				t.Fatalf("not ErrInvalid, or %d bytes: %v", len(err.Error()), err)
 			}
 			return
 		}

@@ -13,9 +13,16 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
+
+// maxTokens bounds the words and signs of the file.
+const maxTokens = 10000
+
+// maxProblems is how many problems are reported; whoever has more has the wrong file.
+const maxProblems = 50
 
 // maxListLength bounds every list of the file: more is a mistake, not a station.
 const maxListLength = 256
@@ -53,9 +60,9 @@ func (d *decoder) decode(src []byte, target reflect.Value) {
 	if err != nil {
 		var positioned yaml.Error
 		if errors.As(err, &positioned) {
-			d.fail(positioned.GetToken(), "", "is not YAML: "+positioned.GetMessage(), "check the indentation (spaces, no tabs) and the colon after each key")
+			d.fail(positioned.GetToken(), "", "is not YAML: "+shortened(positioned.GetMessage(), 200), "check the indentation (spaces, no tabs) and the colon after each key")
 		} else {
-			d.fail(nil, "", "is not YAML: "+err.Error(), "")
+			d.fail(nil, "", "is not YAML: "+shortened(err.Error(), 200), "")
 		}
 		return
 	}
@@ -75,13 +82,20 @@ func (d *decoder) decode(src []byte, target reflect.Value) {
 
 // parseYAML parses the source. The parser is other people's code fed with other people's text: should it panic on
 // some input, that is one more way of not being YAML.
+//
+// Its time and memory grow with the square of the number of tokens in a deeply nested text, so their number is bounded:
+// the largest station needs a third of it.
 func parseYAML(src []byte) (file *ast.File, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			file, err = nil, fmt.Errorf("the parser gave up: %v", r)
 		}
 	}()
-	return parser.ParseBytes(src, 0)
+	tokens := lexer.Tokenize(string(src))
+	if len(tokens) > maxTokens {
+		return nil, fmt.Errorf("more than %d words and signs", maxTokens)
+	}
+	return parser.Parse(tokens, 0)
 }
 
 // value decodes one node into v. An empty value leaves the default.
@@ -134,7 +148,7 @@ func (d *decoder) mapping(key string, pairs []*ast.MappingValueNode, v reflect.V
 			continue
 		}
 		field, ok := known[name]
-		path := join(key, name)
+		path := join(key, shortened(name, 64))
 		switch {
 		case !ok:
 			d.fail(pair.Key.GetToken(), path, "is not a key of this file", unknownKeyHint(name, key, v))
@@ -213,9 +227,6 @@ func (d *decoder) excerpt(line int) string {
 			break
 		}
 	}
-	if r := []rune(s); len(r) > maxExcerpt {
-		s = string(r[:maxExcerpt])
-	}
 	return strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return ' '
@@ -224,7 +235,7 @@ func (d *decoder) excerpt(line int) string {
 			return '?'
 		}
 		return r
-	}, s)
+	}, shortened(s, maxExcerpt))
 }
 
 func placeOf(file string, tk *token.Token) place {

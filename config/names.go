@@ -76,11 +76,15 @@ func excerptValue(key, text string) string {
 	if looksSecret(key[strings.LastIndexByte(key, '.')+1:]) {
 		return "the value"
 	}
-	text = maskedUserInfo(text)
-	if r := []rune(text); len(r) > 60 {
-		text = string(r[:60]) + "..."
+	return fmt.Sprintf("%q", shortened(maskedUserInfo(text), 60))
+}
+
+// shortened returns at most n characters of s, and says so where it cut.
+func shortened(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + "..."
 	}
-	return fmt.Sprintf("%q", text)
+	return s
 }
 
 // join appends a key to the path of its section.
