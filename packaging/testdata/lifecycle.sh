@@ -60,6 +60,8 @@ try azs-agent service install # again: nothing changes
 [ -e /var/lib/azs-agent/ledger.db ] || fail "no ledger"
 is "stat -c '%U %a' /var/lib/azs-agent/ledger.db" "azs-agent 640"
 try curl -fsS --max-time 5 http://127.0.0.1:9713/healthz
+try azs-agent status
+try azs-agent page
 
 say "kill -9: back"
 pid=$(prop MainPID)
