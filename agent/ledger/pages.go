@@ -68,7 +68,7 @@ func (f *pageFile) readMeta(i, pageSize int64) *pageMeta {
 		return nil
 	}
 	p := &pageMeta{root: le.Uint64(m[16:]), freelist: le.Uint64(m[32:]), end: le.Uint64(m[40:]), txid: le.Uint64(m[48:])}
-	if p.end < 4 || p.end > 1<<40 || p.txid%2 != uint64(i) {
+	if p.end < 4 || p.end > 1<<40 {
 		return nil
 	}
 	return p

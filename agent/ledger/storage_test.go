@@ -100,14 +100,14 @@ func TestFullFileStopsRedeemingFirstAndRecovers(t *testing.T) {
 		if i > 20_000 {
 			t.Fatal("the file never filled")
 		}
-		_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: loyalty.SaleID(fmt.Sprintf("r%d", i)), Card: cardOf(i%cards+1), Receipt: fuel(10), Redeem: 1_00})
+		_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: loyalty.SaleID(fmt.Sprintf("r%d", i)), Card: cardOf(i%cards + 1), Receipt: fuel(10), Redeem: 1_00})
 		switch {
 		case errors.Is(err, loyalty.StorageFull) && redeemStopped == 0:
 			redeemStopped = i
 		case err != nil && !errors.Is(err, loyalty.StorageFull) && !errors.Is(err, loyalty.NoRights):
 			t.Fatal(err)
 		}
-		_, err = l.CloseSale(ctx, &loyalty.CloseRequest{Sale: loyalty.SaleID(fmt.Sprintf("a%d", i)), Card: cardOf(i%cards+1), Receipt: fuel(10)})
+		_, err = l.CloseSale(ctx, &loyalty.CloseRequest{Sale: loyalty.SaleID(fmt.Sprintf("a%d", i)), Card: cardOf(i%cards + 1), Receipt: fuel(10)})
 		switch {
 		case errors.Is(err, loyalty.StorageFull):
 			allStopped = i
