@@ -119,7 +119,7 @@ func simulate(t *testing.T, seed uint64, variant wrong) (w *world) {
 		}
 		w = &world{seed: seed, dice: d, net: newSimNet(d, f), ok: map[uint64]bool{}}
 		w.hq = &modelHQ{w: w, wrong: variant, books: newBooks()}
-		w.st = &station{w: w, disk: &disk{}}
+		w.st = &station{w: w, disk: &disk{}, atOnce: 4} // small batches, so that a small world has many
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() { w.hq.run(ctx) })

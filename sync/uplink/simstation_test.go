@@ -63,7 +63,9 @@ type station struct {
 	copies []*disk // backups
 	life   *life
 	lives  byte
-	opened bool
+	atOnce int         // entries that a read returns at most
+	first  loyalty.Seq // the oldest entry kept
+	aside  []*pb.Quarantined
 }
 
 // life is one run of the station's process: a journal and a mirror for the uplink, dead after a crash.
@@ -233,7 +235,7 @@ func (l *life) Position(context.Context) (wire.Position, error) {
 	}
 	d := l.s.disk
 	return wire.Position{
-		Station: simStation, Epoch: d.epoch, Nonce: d.nonce, First: 1, Last: loyalty.Seq(len(d.entries)), LastHash: d.hash(),
+		Station: simStation, Epoch: d.epoch, Nonce: d.nonce, First: max(1, l.s.first), Last: loyalty.Seq(len(d.entries)), LastHash: d.hash(),
 		Acked: d.acked, Boot: l.boot, DownStream: d.downStream, DownSeq: d.downSeq,
 	}, nil
 }
@@ -259,15 +261,15 @@ func (l *life) Read(_ context.Context, epoch loyalty.Epoch, from loyalty.Seq, ma
 		return nil, fmt.Errorf("no epoch %d", epoch)
 	}
 	var out [][]byte
-	// Small batches, so that a world of a few hundred entries has many of them.
-	for i := int(from) - 1; i < len(d.entries) && len(out) < min(maxEntries, 4); i++ {
+	for i := int(from) - 1; i < len(d.entries) && len(out) < min(maxEntries, l.s.atOnce); i++ {
 		out = append(out, d.entries[i])
 	}
 	return out, nil
 }
 
-func (l *life) Acked(_ context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, _ []*pb.Quarantined) error {
+func (l *life) Acked(_ context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, aside []*pb.Quarantined) error {
 	return l.write(func(d *disk) error {
+		l.s.aside = append(l.s.aside, aside...)
 		switch {
 		case epoch != d.epoch:
 			return nil
