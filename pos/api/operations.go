@@ -213,7 +213,7 @@ func (s *Server) pageRoutes(api huma.API) {
 	open.Security, open.DefaultStatus = []map[string][]string{}, http.StatusNoContent
 	huma.Register(api, open, func(_ context.Context, r *in[signIn]) (*cookie, error) {
 		if !s.keys.isToken(r.Body.Code) && !s.keys.redeem(r.Body.Code, time.Now()) {
-			return nil, problem(unauthorized, "the code is wrong, used or too old; make a new one with azs-agent page")
+			return nil, problem(wrongCode, "make a new one with azs-agent page")
 		}
 		return &cookie{*s.keys.grant()}, nil
 	})

@@ -43,6 +43,7 @@ var _ huma.StatusError = (*Problem)(nil)
 // The codes of the API itself; all others are those of loyalty.
 const (
 	unauthorized     loyalty.Refusal = "unauthorized"
+	wrongCode        loyalty.Refusal = "wrong_code"
 	forbiddenHost    loyalty.Refusal = "forbidden_host"
 	forbiddenOrigin  loyalty.Refusal = "forbidden_origin"
 	notFound         loyalty.Refusal = "not_found"
@@ -66,6 +67,7 @@ type answer struct {
 func answers() map[loyalty.Refusal]answer {
 	t := map[loyalty.Refusal]answer{
 		unauthorized:     {401, loyalty.Text{RU: "Нужен вход. Позовите техника", EN: "Sign-in is needed. Call the technician"}},
+		wrongCode:        {401, loyalty.Text{RU: "Код неверный, использован или устарел. Получите новый", EN: "The code is wrong, used or too old. Get a new one"}},
 		forbiddenHost:    {421, loyalty.Text{RU: "Адрес не обслуживается", EN: "This address is not served"}},
 		forbiddenOrigin:  {403, loyalty.Text{RU: "Запрос с чужой страницы отклонён", EN: "A request from a foreign page was refused"}},
 		notFound:         {404, loyalty.Text{RU: "Такого вызова нет", EN: "There is no such call"}},

@@ -228,6 +228,20 @@ func (c *counter) shot(name string) {
 func (c *counter) clean() {
 	c.t.Helper()
 	c.holds(`document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth`)
+	// Nothing that is touched may move: a finger may be on its way to it.
+	moved, err := chromedp.Run(c.ctx, chromedp.Evaluate[string](`new Promise(done => {
+		const moved = [];
+		new PerformanceObserver(l => {
+			for (const e of l.getEntries()) for (const s of e.sources) {
+				const n = s.node;
+				if (n && n.nodeType === 1 && (n.matches("button, input") || n.querySelector("button, input"))) moved.push(n.id || n.className || n.textContent);
+			}
+		}).observe({ type: "layout-shift", buffered: true });
+		setTimeout(() => done(moved.join("\n")), 50);
+	})`, chromedp.EvalAwaitPromise))
+	if err != nil || moved != "" {
+		c.t.Errorf("moved on the screen (%v):\n%s", err, moved)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.errors {

@@ -68,6 +68,7 @@ func TestPage(t *testing.T) {
 			c.scan(boris)
 			c.sees("headline", "Только начисление")
 			c.sees("may-redeem", "По этой карте можно только начислять")
+			c.sees("available", "300")
 			c.holds(`document.getElementById("redeem").disabled && !document.getElementById("litres").disabled`)
 			c.fill("20", "1300", "")
 			c.sees("go-text", "Начислить 10")
@@ -106,6 +107,7 @@ func TestPage(t *testing.T) {
 			c.sees("as-of", "по данным на")
 			c.fill("31", "2013", "500")
 			c.sees("q-why", "столько списать сейчас нельзя")
+			c.sees("q-max", "400")
 			c.holds(`document.getElementById("go").disabled`)
 		}},
 		{"scanner-gone", func(t *testing.T, c *counter) {
@@ -203,12 +205,13 @@ func TestPage(t *testing.T) {
 		})
 	}
 	t.Run("restart", func(t *testing.T) { restart(t, newCounter(t, chrome)) })
+	t.Run("reload", func(t *testing.T) { reload(t, newCounter(t, chrome)) })
 	t.Run("hostile", func(t *testing.T) { hostile(t, newCounter(t, chrome)) })
 	t.Run("sign in", func(t *testing.T) { signIn(t, newCounter(t, chrome)) })
 }
 
-// restart stops the agent under the open page in the middle of a sale, and starts another: the page comes back by itself
-// and the sale is recorded once.
+// restart stops the agent under the open page in the middle of a sale that was recorded and not answered, and starts
+// another: the page comes back by itself, and repeats the sale until it is told its outcome. It is recorded once.
 func restart(t *testing.T, c *counter) {
 	c.open()
 	c.scan(anna)
@@ -216,14 +219,40 @@ func restart(t *testing.T, c *counter) {
 	c.fill("31", "2013", "")
 	c.sees("go-text", "Начислить 15")
 	c.does(`window.stayed = true`)
+	c.desk.Lose(loyalty.StorageFailed)
+	c.key(kb.Enter)
+	c.sees("go-text", "Повторяем чек")
 	address := c.srv.Listener.Addr().String()
 	c.stop()
-	c.types("#litres", kb.Enter)
 	c.sees("notice", "не отвечает")
 	c.shot("agent-gone")
+	c.desk.Lose(nil)
 	c.start(address)
+	c.sees("headline", "Чек закрыт")
 	c.sees("notice", "Всё работает")
-	c.holds(`window.stayed === true`)
+	c.holds(`window.stayed === true && sessionStorage.length === 0`)
+	if n := c.desk.Entries(); n != 1 {
+		t.Errorf("%d entries, want 1", n)
+	}
+	c.clean()
+}
+
+// reload leaves the page in the middle of such a sale: the next page in the tab settles it.
+func reload(t *testing.T, c *counter) {
+	c.open()
+	c.scan(anna)
+	c.sees("headline", "Начислить и списать")
+	c.fill("31", "2013", "")
+	c.sees("go-text", "Начислить 15")
+	c.desk.Lose(loyalty.StorageFailed)
+	c.key(kb.Enter)
+	c.sees("go-text", "Повторяем чек")
+	c.desk.Lose(nil)
+	c.run(chromedp.Reload())
+	c.sees("headline", "Чек закрыт")
+	if n := c.desk.Entries(); n != 1 {
+		t.Errorf("%d entries, want 1", n)
+	}
 	c.clean()
 }
 
@@ -257,7 +286,7 @@ func signIn(t *testing.T, c *counter) {
 	c.visit("/")
 	c.sees("signin-title", "Вход")
 	c.types("#code", "WRONG"+kb.Enter)
-	c.sees("signin-error", "Нужен вход")
+	c.sees("signin-error", "Код неверный")
 	c.shot("sign-in")
 	c.does(`document.getElementById("code").value = ""`)
 	c.types("#code", c.api.SignInCode()+kb.Enter)

@@ -20,6 +20,7 @@ type Desk struct {
 	programme *loyalty.Programme
 	frozen    bool
 	fail      error
+	lose      error
 	status    api.Status
 
 	cards map[loyalty.CardNumber]loyalty.Card
@@ -138,11 +139,18 @@ func (d *Desk) SetProgramme(p *loyalty.Programme) {
 	}
 }
 
-// Fail makes every call of the desk fail with the error; nil: none does.
+// Fail makes every call of the desk fail with the error and change nothing; nil: none does.
 func (d *Desk) Fail(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = err
+}
+
+// Lose makes every step of a sale be recorded and its answer be lost: the caller gets the error; nil: none is.
+func (d *Desk) Lose(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lose = err
 }
 
 // Update changes what Status tells.
@@ -291,6 +299,9 @@ func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Point
 		}
 		d.held = append(d.held, entry{d.seq, body})
 		d.ship()
+	}
+	if d.lose != nil {
+		return nil, d.lose
 	}
 	c := *sale
 	return &c, nil

@@ -16,9 +16,10 @@ const state = {
   counter,
   customer: null,
   typed: false, // the card's number was typed in
-  message: null, // {kind: refused|reject|noread|stop|unknown, text}
+  message: null, // {kind: refused|reject|noread|stop|unknown, text, card, back}
   result: null, // a sale
   fuel: "", tender: "cash", quote: null, why: null,
+  max: null, // what may be redeemed where more was wished
   busy: false, retrying: false,
   sales: null, salesError: null, sure: "",
 };
@@ -42,14 +43,14 @@ function ready() {
 }
 
 function clear() {
-  state.customer = state.message = state.result = state.quote = state.why = null;
+  state.customer = state.message = state.result = state.quote = state.why = state.max = null;
   state.typed = false;
   for (const id of ["litres", "amount", "redeem", "card-number"]) $(id).value = "";
 }
 
-function message(kind, text) {
+function message(kind, text, card) {
   clear();
-  state.message = { kind, text: text || null };
+  state.message = { kind, text: text || null, card };
   view("message");
   show();
 }
@@ -87,14 +88,14 @@ function refresh() {
 function scanned(scan) {
   if (state.busy) return; // a sale is on its way: its outcome first
   if (scan.outcome === "customer") return present(scan.customer, false);
-  if (scan.outcome === "refused") return message(scan.refusal && scan.refusal.code === "unknown_card" ? "unknown" : "refused", scan.refusal);
+  if (scan.outcome === "refused") return message(scan.refusal && scan.refusal.code === "unknown_card" ? "unknown" : "refused", scan.refusal, scan.card_masked);
   message(scan.outcome);
 }
 
 function present(customer, typed) {
   clear();
   if (customer.accrue_refused) {
-    state.message = { kind: "stop", text: customer.accrue_refused };
+    state.message = { kind: "stop", text: customer.accrue_refused, card: customer.card_masked };
     view("message");
   } else {
     state.customer = customer;
@@ -149,7 +150,7 @@ function wished() {
 let quoting = 0, quoted = 0;
 function quoteSoon() {
   clearTimeout(quoting);
-  state.quote = null;
+  state.quote = state.max = null;
   const r = receipt(), redeem = wished();
   if (!state.customer || !r || isNaN(redeem)) { state.why = null; show(); return; }
   const turn = ++quoted;
@@ -164,6 +165,12 @@ function quoteSoon() {
       if (turn !== quoted) return;
       state.why = err instanceof Refused ? err.text : { ru: t("busyAnswer"), en: t("busyAnswer") };
       show();
+      if (!redeem || !(err instanceof Refused)) return;
+      call("POST", "/v1/quote", { card: body.card, receipt: r }).then(q => {
+        if (turn !== quoted) return;
+        state.max = q.max_redeem_points_x100;
+        show();
+      }, () => {}); // the refusal is on the screen already
     });
   }, 200);
   show();

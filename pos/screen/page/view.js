@@ -15,6 +15,7 @@ function icon(use, name) {
 
 export function draw(s) {
   document.documentElement.lang = getLanguage();
+  document.documentElement.classList.add("drawn");
   document.title = t("title");
   for (const e of document.querySelectorAll("[data-t]")) {
     text(e, t(e.dataset.t));
@@ -43,7 +44,7 @@ function header(s) {
   text("notice", words);
   if (!st) return;
   const hq = !st.hq.configured ? "idle" : st.hq.online ? "good" : "care";
-  chip("chip-hq", s.up ? hq : "stop", t(hq === "good" ? "hqOn" : hq === "care" ? "hqOff" : "hqNone"));
+  chip("chip-hq", s.up ? hq : "stop", t(!s.up ? "noAnswer" : hq === "good" ? "hqOn" : hq === "care" ? "hqOff" : "hqNone"));
   const mine = scanners(s), lost = mine.find(x => !x.connected);
   chip("chip-scanner", mine.length === 0 ? "idle" : lost ? "stop" : "good", t(mine.length === 0 ? "scannerNone" : lost ? "scannerOff" : "scannerOn"));
   const n = st.unresolved_sales;
@@ -96,7 +97,7 @@ function headline(s) {
     case "customer": {
       const c = s.customer;
       if (!c.known) return ["care", "#i-plus", t("unknownMay"), t("unknownMaySub")];
-      if (c.redeem_refused) return ["care", "#i-plus", t("accrueOnly"), both(c.redeem_refused)];
+      if (c.redeem_refused) return ["care", "#i-plus", t("accrueOnly"), programme];
       return ["good", "#i-ok", t("full"), programme];
     }
     case "message": {
@@ -117,16 +118,22 @@ function headline(s) {
   }
 }
 
+// customer shows first what may be redeemed at this moment; where nothing may, what there is.
 function customer(c) {
-  const offline = !c.fresh && c.redeemable_points_x100 < c.available_points_x100;
-  text("available-label", t(offline && !c.redeem_refused ? "availableOff" : "available") + ", " + t("points"));
-  text("available", c.known ? points(offline && !c.redeem_refused ? c.redeemable_points_x100 : c.available_points_x100) : "—");
-  text("total", c.known ? points(c.total_points_x100) : "—");
-  text("pending", c.known ? points(Math.max(0, c.total_points_x100 - c.available_points_x100)) : "—");
-  may("may-accrue", !c.accrue_refused, t("mayAccrue"));
-  may("may-redeem", !c.redeem_refused, c.redeem_refused ? both(c.redeem_refused) : t("mayRedeem", points(c.redeemable_points_x100)));
+  const none = !!c.redeem_refused, offline = !none && c.redeemable_points_x100 < c.available_points_x100;
+  const first = none ? c.total_points_x100 : offline ? c.redeemable_points_x100 : c.available_points_x100;
+  const second = none ? c.available_points_x100 : c.total_points_x100;
+  const figure = x => c.known ? points(x) : "—";
+  text("available-label", none ? t("total") : t(offline ? "availableOff" : "available") + ", " + t("points"));
+  $("available").dataset.empty = String(!c.known);
+  text("available", figure(first));
+  text("total-label", t(none ? "activeNow" : "total"));
+  text("total", figure(second));
+  text("pending", figure(Math.max(0, c.total_points_x100 - c.available_points_x100)));
+  may("may-accrue", true, t("mayAccrue"));
+  may("may-redeem", !none, !c.known ? t("redeemLater") : none ? both(c.redeem_refused) : t("mayRedeem", points(c.redeemable_points_x100)));
   text("card-masked", c.card_masked);
-  text("as-of", c.fresh ? t("fresh") : c.as_of ? t("asOf", clock(c.as_of)) : t("noData"));
+  text("as-of", !c.known ? t("noData") : c.fresh ? t("fresh") : c.as_of ? t("asOf", clock(c.as_of)) : t("noData"));
 }
 
 function may(id, yes, words) {
@@ -138,6 +145,7 @@ function may(id, yes, words) {
 function advice(m) {
   const key = { reject: "rejectAdvice", noread: "noreadAdvice", stop: "blockedAdvice", unknown: "unknownAdvice" }[m.kind] || "refusedAdvice";
   text("advice", t(key));
+  text("message-card", m.card || "");
 }
 
 function result(r) {
@@ -146,6 +154,7 @@ function result(r) {
   text("earned", gone ? "—" : points(r.quote.earn_points_x100));
   text("redeemed-label", t(open ? "reserved" : gone ? "returned" : "redeemed"));
   text("redeemed", points(open || gone ? r.reserved_points_x100 : r.quote.redeem_points_x100));
+  text("result-pay-label", t("toPay"));
   text("result-pay", gone ? "—" : roubles(r.quote.pay_kopecks));
   text("receipt-text", r.receipt_text);
 }
@@ -161,9 +170,10 @@ function form(s) {
   keys();
   const q = s.quote;
   text("q-earn", q ? points(q.earn_points_x100) : "—");
-  text("q-max", q ? points(q.max_redeem_points_x100) : "—");
+  text("q-max", q ? points(q.max_redeem_points_x100) : s.max !== null ? points(s.max) : "—");
   text("q-pay", q ? roubles(q.pay_kopecks) : "—");
-  text("q-why", s.why ? both(s.why) : "");
+  text("q-why", s.retrying ? t("retryingWhy") : s.why ? both(s.why) : "");
+  $("done-customer").disabled = s.busy;
   $("go").disabled = !q;
   text("go-text", label(s, q));
 }
