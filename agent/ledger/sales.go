@@ -171,6 +171,9 @@ func (t *txn) saleBooks(id loyalty.SaleID, card loyalty.CardNumber, at loyalty.I
 		return t.books(card, at)
 	}
 	b := loyalty.Books{Programme: t.rules.inForce(at), Sale: s.Sale, Frozen: t.st.thaw != 0}
+	if opened := t.rules.version(s.Quote.Programme); opened != nil && s.State == loyalty.SaleOpen {
+		b.Programme = opened // what was agreed at the pump holds, whatever came into force since
+	}
 	if b.Card, _, err = t.card(s.Card); err != nil {
 		return b, err
 	}
