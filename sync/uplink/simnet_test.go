@@ -51,7 +51,6 @@ type simNet struct {
 	mu     sync.Mutex
 	faults faults
 	ends   map[loyalty.StationID]*simSession // 0: headquarters
-	all    []*simSession
 }
 
 func newSimNet(d *dice, f faults) *simNet {
@@ -95,6 +94,13 @@ func (n *simNet) dial(end loyalty.StationID) (*simSession, error) {
 		old.cut()
 	}
 	return s, nil
+}
+
+// end is who is connected there now, or was last.
+func (n *simNet) end(id loyalty.StationID) *simSession {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ends[id]
 }
 
 func (s *simSession) cut() {
@@ -167,9 +173,7 @@ func (n *simNet) deliver(to loyalty.StationID, m wire.Message, d *dice, f faults
 		}
 	}
 	time.AfterFunc(delay, func() {
-		n.mu.Lock()
-		s := n.ends[to]
-		n.mu.Unlock()
+		s := n.end(to)
 		if s == nil {
 			return
 		}

@@ -139,11 +139,8 @@ func (l *life) die() {
 	l.dead = true
 	l.s.w.crashes.Add(1)
 	l.cancel()
-	l.s.w.net.mu.Lock()
-	sess := l.s.w.net.ends[simStation]
-	l.s.w.net.mu.Unlock()
-	if sess != nil {
-		sess.cut()
+	if s := l.s.w.net.end(simStation); s != nil {
+		s.cut()
 	}
 }
 

@@ -3,6 +3,7 @@ package uplink_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,20 @@ func (r *rig) Learn(_ context.Context, a *pb.Answer) error {
 	defer r.mu.Unlock()
 	r.learned = append(r.learned, a)
 	return nil
+}
+
+// answers are what the station has learned.
+func (r *rig) answers() []*pb.Answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.learned)
+}
+
+// station reads or changes what the station has on its disk.
+func (r *rig) station(f func(*station)) {
+	r.w.st.mu.Lock()
+	defer r.w.st.mu.Unlock()
+	f(r.w.st)
 }
 
 // next is the next message of the station, which must come within a time and be of a kind.
@@ -304,8 +319,8 @@ func TestAsk(t *testing.T) {
 		}
 		r.nothing(300 * time.Millisecond)
 		r.send(wire.Answer, &pb.Answer{Id: q.Id, Grant: &pb.Grant{Account: 42, Epoch: 1, Issued: 500}})
-		if o := <-out; o.err != nil || o.a.Grant.Issued != 500 || len(r.learned) != 1 {
-			r.Errorf("answer %v, %v, learned %d", o.a, o.err, len(r.learned))
+		if o := <-out; o.err != nil || o.a.Grant.Issued != 500 || len(r.answers()) != 1 {
+			r.Errorf("answer %v, %v, learned %d", o.a, o.err, len(r.answers()))
 		}
 		r.batch(time.Second)
 		r.ack(4, plenty)
@@ -321,8 +336,8 @@ func TestAsk(t *testing.T) {
 		r.send(wire.Answer, &pb.Answer{Id: late.Id, Snapshot: &pb.Snapshot{Version: 9}})
 		r.cursor(h, 4, plenty)
 		time.Sleep(time.Second)
-		if len(r.learned) != 2 || r.learned[1].Snapshot.Version != 9 {
-			r.Errorf("a late answer was not learned: %v", r.learned)
+		if l := r.answers(); len(l) != 2 || l[1].Snapshot.Version != 9 {
+			r.Errorf("a late answer was not learned: %v", l)
 		}
 		q = question()
 		r.hq.cut()
@@ -330,7 +345,7 @@ func TestAsk(t *testing.T) {
 		r.mu.Lock()
 		r.noLine = true
 		r.mu.Unlock()
-		r.w.net.ends[simStation].cut()
+		r.w.net.end(simStation).cut()
 		if o := <-out; !errors.Is(o.err, loyalty.Offline) || o.took > 500*time.Millisecond {
 			r.Errorf("the line broke: %v after %s", o.err, o.took)
 		}
@@ -379,7 +394,7 @@ func TestAlarms(t *testing.T) {
 		// Headquarters has not noticed; the station does.
 		r.w.st.sell()
 		r.w.st.sell()
-		r.w.st.first = 3
+		r.station(func(s *station) { s.first = 3 })
 		r.cursor(h, 1, plenty)
 		time.Sleep(time.Second)
 		if s := r.up.Status(); s.Alarm != uplink.Trimmed || s.Online {
@@ -398,7 +413,7 @@ func TestAlarms(t *testing.T) {
 func TestGap(t *testing.T) {
 	inRig(t, nil, func(r *rig) {
 		r.online()
-		r.w.st.atOnce = 2
+		r.station(func(s *station) { s.atOnce = 2 })
 		for range 6 {
 			r.w.st.sell()
 		}
@@ -441,8 +456,10 @@ func TestNoProgress(t *testing.T) {
 		hash, _ := r.hashAt(2)
 		r.send(wire.Ack, &pb.Ack{Epoch: 1, Seq: 2, Hash: hash[:], Credit: plenty, Quarantined: []*pb.Quarantined{{Seq: 2, Reason: "no such account"}}})
 		time.Sleep(time.Second)
-		if s := r.up.Status(); s.Backlog != 0 || s.Quarantined != 1 || len(r.w.st.aside) != 1 {
-			r.Errorf("status %+v, %d set aside", s, len(r.w.st.aside))
+		aside := 0
+		r.station(func(s *station) { aside = len(s.aside) })
+		if s := r.up.Status(); s.Backlog != 0 || s.Quarantined != 1 || aside != 1 {
+			r.Errorf("status %+v, %d set aside", s, aside)
 		}
 	})
 }
@@ -487,9 +504,11 @@ func TestDownStream(t *testing.T) {
 				r.Errorf("%v was acknowledged as %v, %v", c.d, a, err)
 			}
 		}
-		if r.w.st.disk.notice != 10 {
-			r.Errorf("the last notice is %d", r.w.st.disk.notice)
-		}
+		r.station(func(s *station) {
+			if s.disk.notice != 10 {
+				r.Errorf("the last notice is %d", s.disk.notice)
+			}
+		})
 	})
 }
 

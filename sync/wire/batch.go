@@ -22,6 +22,9 @@ const maxBody = MaxMessage - 256
 
 const flagZstd = 1
 
+// minPack is the size in bytes below which a body is not compressed: a dozen entries have little in common.
+const minPack = 1024
+
 // worthIt is the share that compression must save: below a tenth the other end's work is not worth the bytes.
 const worthIt = 0.9
 
@@ -95,8 +98,10 @@ func SealBatch(epoch loyalty.Epoch, first loyalty.Seq, prev Hash, entries [][]by
 	m := &pb.Batch{
 		Schema: Schema, Epoch: uint32(epoch), FirstSeq: uint64(first), Count: uint32(taken), PrevHash: prev[:], LastHash: last[:], Body: body,
 	}
-	if c := compressor.EncodeAll(body, make([]byte, 0, size)); float64(len(c)) <= worthIt*float64(size) {
-		m.Flags, m.Body = flagZstd, c
+	if size >= minPack {
+		if c := compressor.EncodeAll(body, make([]byte, 0, size)); float64(len(c)) <= worthIt*float64(size) {
+			m.Flags, m.Body = flagZstd, c
+		}
 	}
 	m.Crc32C = crc32.Checksum(m.Body, castagnoli)
 	payload, err = m.MarshalVT()

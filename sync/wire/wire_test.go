@@ -117,7 +117,7 @@ func TestBatchGolden(t *testing.T) {
 	// Compressed bytes may differ from one version of the compressor to the next; reading them may not.
 	packed, err := os.ReadFile(filepath.Join("testdata", "batch-zstd.hex"))
 	if *update {
-		many := bytes.Repeat([]byte("the same again "), 20)
+		many := bytes.Repeat([]byte("the same again "), 40)
 		payload, _, _, _ := wire.SealBatch(2, 10, prev, [][]byte{many, many, many})
 		golden(t, "batch-zstd", payload)
 		return
@@ -183,7 +183,7 @@ func TestBatchRoundTrip(t *testing.T) {
 		entries := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 300), 1, 40).Draw(t, "entries")
 		if rapid.Bool().Draw(t, "alike") {
 			for i := range entries {
-				entries[i] = append(bytes.Repeat([]byte{7}, 100), entries[i]...)
+				entries[i] = append(bytes.Repeat([]byte{7}, 400), entries[i]...)
 			}
 		}
 		epoch := loyalty.Epoch(rapid.Uint32Range(1, 1<<32-1).Draw(t, "epoch"))
