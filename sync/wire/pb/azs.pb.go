@@ -952,7 +952,7 @@ type Hello struct {
 	Boot          []byte                 `protobuf:"bytes,6,opt,name=boot,proto3" json:"boot,omitempty"`
 	Version       string                 `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
 	Schema        uint32                 `protobuf:"varint,8,opt,name=schema,proto3" json:"schema,omitempty"`   // highest schema this agent speaks
-	Session       uint64                 `protobuf:"varint,9,opt,name=session,proto3" json:"session,omitempty"` // grows with every connection
+	Session       uint64                 `protobuf:"varint,9,opt,name=session,proto3" json:"session,omitempty"` // grows with every hello
 	Nonce         []byte                 `protobuf:"bytes,10,opt,name=nonce,proto3" json:"nonce,omitempty"`     // 16 random bytes made when the epoch began
 	DownStream    uint64                 `protobuf:"varint,11,opt,name=down_stream,json=downStream,proto3" json:"down_stream,omitempty"`
 	DownSeq       uint64                 `protobuf:"varint,12,opt,name=down_seq,json=downSeq,proto3" json:"down_seq,omitempty"`
