@@ -1,0 +1,393 @@
+//go:build linux
+
+package ledger
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// The crash test records what a real process asks of the operating system (strace: writes, truncations, syncs, and the
+// answers it gives), rebuilds the file as a power cut could have left it at every point, and holds it against the answers:
+// whatever was answered must be there, and the whole store must pass its check.
+var crashStates = flag.Int("crash.states", 3000, "states of a crash that TestCrash rebuilds")
+
+const (
+	envCrashDir    = "AZS_LEDGER_CRASH_DIR"
+	envCrashNoSync = "AZS_LEDGER_CRASH_NOSYNC"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(envCrashDir); dir != "" {
+		if err := crashChild(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func crashConfig(dir string) Config {
+	return Config{Path: filepath.Join(dir, "ledger.db"), Station: station, Version: "crash", MaxSize: 4 << 20}
+}
+
+// crashChild sells with several callers at once and says on standard output what was answered.
+func crashChild(dir string) error {
+	l, err := openTuned(crashConfig(dir), func(l *Ledger) { l.noSync = os.Getenv(envCrashNoSync) != "" })
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	var mu sync.Mutex
+	say := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Printf(format+"\n", args...)
+	}
+	var wg sync.WaitGroup
+	ctx := context.Background()
+	for c := range 4 {
+		wg.Go(func() {
+			for i := range 15 {
+				id := loyalty.SaleID(fmt.Sprintf("c%d-%d", c, i))
+				if _, err := l.OpenSale(ctx, &loyalty.OpenRequest{Sale: id, Card: cardOf(c + 1), Receipt: fuel(9), Redeem: 3_00}); err != nil {
+					say("FAILED %v", err)
+					return
+				}
+				say("open %s", id)
+				if _, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: id, Receipt: fuel(8), Redeem: 2_00}); err != nil {
+					say("FAILED %v", err)
+					return
+				}
+				say("closed %s", id)
+				if i%5 == 4 && c == 0 {
+					if p, err := l.Position(ctx); err == nil && l.Acked(ctx, p.Epoch, p.Last, p.LastHash, nil) == nil {
+						say("acked %d", p.Last)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// sysEvent is one thing that the process did.
+type sysEvent struct {
+	write  []byte
+	off    int64
+	size   int64 // of a truncation
+	sync   bool
+	answer string
+}
+
+var (
+	sysLine = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(\w+)(.*)$`)
+	sysArgs = regexp.MustCompile(`^\((\d+), "((?:\\x[0-9a-f]{2})*)"(?:\.\.\.)?, (\d+)(?:, (\d+))?`)
+	sysPath = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"`)
+	sysFd   = regexp.MustCompile(`^\((\d+)(?:, (\d+))?`)
+	sysRet  = regexp.MustCompile(`= (\d+)$`)
+)
+
+// record runs the child under strace and reads what it did.
+func record(t *testing.T, noSync bool) (base []byte, events []sysEvent) {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		if os.Getenv("AZS_TEST_REQUIRE") == "1" {
+			t.Fatal("strace is required: apt install strace")
+		}
+		t.Skip("install strace (apt install strace) to run the crash test")
+	}
+	dir := t.TempDir()
+	cfg := crashConfig(dir)
+	l, err := openTuned(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.LoadProgramme(context.Background(), []byte(testProgramme)); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 4; i++ {
+		know(t, l, i, 900_00, 500_00)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	base = readAll(t, cfg.Path)
+	trace := filepath.Join(dir, "trace")
+	cmd := exec.Command(strace, "-f", "-xx", "-s", "10000000", "-o", trace, "-e", "trace=openat,pwrite64,ftruncate,fdatasync,fsync,write", os.Args[0])
+	cmd.Env = append(os.Environ(), envCrashDir+"="+dir)
+	if noSync {
+		cmd.Env = append(cmd.Env, envCrashNoSync+"=1")
+	}
+	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("FAILED")) {
+		t.Fatalf("the traced process: %v\n%s", err, out)
+	}
+	return base, parseTrace(t, trace, cfg.Path)
+}
+
+func parseTrace(t *testing.T, trace, path string) (events []sysEvent) {
+	t.Helper()
+	f, err := os.Open(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	files := make(map[string]bool)     // descriptors of the ledger
+	pending := make(map[string]string) // arguments of unfinished calls by thread
+	r := bufio.NewReaderSize(f, 1<<20)
+	for {
+		line, err := r.ReadString('\n')
+		if err == io.EOF {
+			return events
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := sysLine.FindStringSubmatch(strings.TrimRight(line, "\n"))
+		if m == nil {
+			continue
+		}
+		thread, call, rest := m[1], m[2], m[3]
+		resumed := strings.HasPrefix(rest, " resumed>")
+		unfinished := strings.HasSuffix(rest, "<unfinished ...>")
+		args := rest
+		if resumed {
+			args = pending[thread]
+		} else if unfinished {
+			pending[thread] = rest
+		}
+		switch call {
+		case "openat":
+			ret := sysRet.FindStringSubmatch(rest)
+			name := sysPath.FindStringSubmatch(args)
+			if unfinished || ret == nil || name == nil {
+				continue
+			}
+			if unhex(t, name[1]) == path {
+				files[ret[1]] = true
+			} else {
+				delete(files, ret[1])
+			}
+		case "pwrite64", "write":
+			a := sysArgs.FindStringSubmatch(args)
+			if resumed || a == nil { // a write is in flight from its beginning
+				continue
+			}
+			data := unhex(t, a[2])
+			switch {
+			case call == "pwrite64" && files[a[1]]:
+				off, err := strconv.ParseInt(a[4], 10, 64)
+				if err != nil || strconv.Itoa(len(data)) != a[3] {
+					t.Fatalf("trace: write of %s bytes at %q, %d traced", a[3], a[4], len(data))
+				}
+				events = append(events, sysEvent{write: []byte(data), off: off})
+			case call == "write" && a[1] == "1":
+				events = append(events, sysEvent{answer: strings.TrimSpace(data)})
+			}
+		case "ftruncate":
+			if a := sysFd.FindStringSubmatch(args); !resumed && a != nil && files[a[1]] {
+				size, err := strconv.ParseInt(a[2], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				events = append(events, sysEvent{size: size})
+			}
+		case "fdatasync", "fsync":
+			if a := sysFd.FindStringSubmatch(args); !unfinished && a != nil && files[a[1]] && strings.HasSuffix(rest, "= 0") {
+				events = append(events, sysEvent{sync: true})
+			}
+		}
+	}
+}
+
+func unhex(t *testing.T, s string) string {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, `\x`, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// disk is what a power cut can leave: what was synced for certain, and of the rest any part.
+type disk struct {
+	synced  []byte
+	flying  []sysEvent
+	answers []string
+}
+
+func (d *disk) apply(e sysEvent) {
+	switch {
+	case e.sync:
+		for _, w := range d.flying {
+			d.synced = put(d.synced, w, 0, int64(len(w.write)))
+		}
+		d.flying = d.flying[:0]
+	case e.answer != "":
+		d.answers = append(d.answers, e.answer)
+	default:
+		d.flying = append(d.flying, e)
+	}
+}
+
+// put applies bytes from..to of a write, or a truncation.
+func put(b []byte, e sysEvent, from, to int64) []byte {
+	need := max(e.size, e.off+to)
+	if int64(len(b)) < need {
+		b = append(b, make([]byte, need-int64(len(b)))...)
+	}
+	if e.size == 0 {
+		copy(b[e.off+from:e.off+to], e.write[from:to])
+	}
+	return b
+}
+
+// cut is one state that the disk may be found in.
+func (d *disk) cut(kind int, rng *rand.Rand) []byte {
+	b := slices.Clone(d.synced)
+	for _, e := range d.flying {
+		switch {
+		case kind == 0: // nothing of it arrived
+		case e.size != 0 || kind == 1: // whole writes, in any choice
+			if rng.IntN(2) == 0 {
+				b = put(b, e, 0, int64(len(e.write)))
+			}
+		default: // sectors, in any choice
+			for at := int64(0); at < int64(len(e.write)); at += 512 {
+				if rng.IntN(2) == 0 {
+					b = put(b, e, at, min(at+512, int64(len(e.write))))
+				}
+			}
+		}
+	}
+	return b
+}
+
+// judge holds a state against the answers given before it.
+func judge(b []byte, answers []string) error {
+	p, err := newPageFile(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	if p.older() == nil {
+		return errors.New("one head is gone")
+	}
+	report, err := newChecker(context.Background(), nil).run(p, p.newest())
+	if err != nil {
+		return err
+	}
+	states := make(map[string]loyalty.SaleState)
+	err = p.walk(p.newest(), func(path []string, key, stored []byte) error {
+		if path[0] == bucketSale {
+			s, err := parseSale(loyalty.SaleID(key), stored[:len(stored)-sumSize])
+			states[string(key)] = s.State
+			return err
+		}
+		return nil
+	}, func(f string) error { return errors.New(f) })
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		what, id, _ := strings.Cut(a, " ")
+		switch got := states[id]; {
+		case what == "acked":
+			if n, _ := strconv.Atoi(id); report.Acked < loyalty.Seq(n) {
+				return fmt.Errorf("entry %d was noted as acknowledged, the file says %d", n, report.Acked)
+			}
+		case got == 0, what == "closed" && got != loyalty.SaleDone:
+			return fmt.Errorf("sale %s was answered as %s, the file says %v", id, what, got)
+		}
+	}
+	return nil
+}
+
+func TestCrashLosesNoAnswer(t *testing.T) {
+	base, events := record(t, false)
+	tried, opened, answered := replayCrashes(t, base, events, *crashStates, true, func(state, at int, err error) bool {
+		t.Errorf("state %d, after event %d of %d: %v", state, at, len(events), err)
+		return !t.Failed()
+	})
+	if answered < 60 || tried < *crashStates {
+		t.Errorf("%d states, %d answers: the test has not seen enough", tried, answered)
+	}
+	t.Logf("%d states of %d events with %d answers, %d of them opened and written to", tried, len(events), answered, opened)
+}
+
+// TestCrashWithoutSyncLosesAnswers is the control: the same program without fsync must be caught.
+func TestCrashWithoutSyncLosesAnswers(t *testing.T) {
+	base, events := record(t, true)
+	caught := 0
+	replayCrashes(t, base, events, 300, false, func(int, int, error) bool { caught++; return true })
+	if caught == 0 {
+		t.Error("no state of a ledger without fsync was found wrong: the crash test proves nothing")
+	}
+	t.Logf("%d of 300 states were found wrong", caught)
+}
+
+// replayCrashes visits crash points spread over the whole run until enough states were judged.
+func replayCrashes(t *testing.T, base []byte, events []sysEvent, states int, open bool, wrong func(state, at int, err error) bool) (tried, opened, answered int) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	each := max(1, (states+len(events)-1)/len(events))
+	d := &disk{synced: slices.Clone(base)}
+	for at, e := range events {
+		d.apply(e)
+		if states < len(events) && rng.IntN(len(events)) >= states {
+			continue
+		}
+		for range each {
+			b := d.cut(tried%3, rng)
+			tried++
+			if err := judge(b, d.answers); err != nil && !wrong(tried, at, err) {
+				return tried, opened, len(d.answers)
+			}
+			if open && tried%max(states/40, 1) == 0 {
+				opened++
+				goOn(t, b)
+			}
+		}
+	}
+	return tried, opened, len(d.answers)
+}
+
+// goOn opens a state as the agent would after the power is back, and sells.
+func goOn(t *testing.T, b []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	cfg := crashConfig(dir)
+	if err := os.WriteFile(cfg.Path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openTuned(cfg, func(l *Ledger) { l.noSync = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := l.Status(); err != nil || st.Alarm != "" {
+		t.Errorf("after the power cut: %+v, %v", st, err)
+	}
+	sellTest(t, l, "after", 1, 3)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	checkTest(t, cfg.Path)
+}
