@@ -32,6 +32,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@.ci/fuzz $(FUZZTIME)
 
 screens: dist ## screenshots of the cashier's page into dist/screens
+	@mkdir -p dist/screens
 	AZS_SCREENS=$(CURDIR)/dist/screens AZS_TEST_REQUIRE=1 $(GO) test -count=1 ./pos/screen/...
 
 lint: ## gofmt, vet and golangci-lint
