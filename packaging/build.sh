@@ -73,5 +73,5 @@ for arch in "$@"; do
 	done
 done
 cd "$OUT"
-sha256sum -- *.deb *.rpm >SHA256SUMS
+sha256sum -- *"$VERSION"*.deb *"$VERSION"*.rpm >SHA256SUMS
 cat SHA256SUMS
