@@ -123,6 +123,7 @@ type Ledger struct {
 	file     *os.File // of db
 	fault    error    // why db is nil
 	tried    time.Time
+	reborn   bool // a new epoch has begun while the file was opened
 	alarm    string
 	salvaged string
 
@@ -177,9 +178,11 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	if err := l.load(false); err != nil {
 		return errors.Join(err, l.lock.Close())
 	}
-	first := &call{do: func(t *txn) error { return t.start(l.started()) }}
-	if l.commit([]*call{first}); first.err != nil && !errors.Is(first.err, loyalty.StorageFull) {
-		return errors.Join(fmt.Errorf("write the Started entry: %w", first.err), l.shut(l.db), l.lock.Close())
+	if !l.reborn { // a new epoch has begun with a Started entry
+		first := &call{do: func(t *txn) error { return t.start(l.started()) }}
+		if l.commit([]*call{first}); first.err != nil && !errors.Is(first.err, loyalty.StorageFull) {
+			return errors.Join(fmt.Errorf("write the Started entry: %w", first.err), l.shut(l.db), l.lock.Close())
+		}
 	}
 	go l.writer()
 	go l.housekeeper()

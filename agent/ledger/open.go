@@ -185,7 +185,7 @@ func (l *Ledger) beReborn(db *bolt.DB, w *witness, reason string) error {
 		return fmt.Errorf("begin a new epoch: %w", c.err)
 	}
 	l.mu.Lock()
-	l.alarm = reason
+	l.reborn, l.alarm = true, reason
 	l.mu.Unlock()
 	l.log.Error("a new epoch of the journal has begun; redeeming is frozen until headquarters has reconciled it", "reason", reason, "epoch", l.state().epoch)
 	return nil

@@ -77,11 +77,16 @@ A new station:
 		return withHint(err, fmt.Sprintf("`%s --help` shows what it takes", cmd.CommandPath()))
 	})
 	root.AddCommand(
+		newBackupCmd(),
+		newCompactCmd(),
 		newConfigCmd(),
+		newDoctorCmd(),
 		newInitCmd(),
+		newJournalCmd(),
 		newManCmd(),
 		newPageCmd(),
 		newProgrammeCmd(),
+		newRestoreCmd(),
 		newRunCmd(),
 		newScannerCmd(),
 		newServiceCmd(),

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/azs-edge/azs-edge/agent/ledger"
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// journalLine is an entry for people and scripts. Amounts are decimal numbers; zero values are left out.
+type journalLine struct {
+	Epoch     loyalty.Epoch     `json:"epoch"`
+	Seq       loyalty.Seq       `json:"seq"`
+	At        string            `json:"at"`
+	Clock     string            `json:"clock"`
+	Op        loyalty.OpID      `json:"op"`
+	Event     string            `json:"event"`
+	Sale      loyalty.SaleID    `json:"sale,omitempty"`
+	Account   loyalty.AccountID `json:"account,omitempty"`
+	Card      string            `json:"card,omitempty"`
+	Total     string            `json:"total,omitempty"`
+	Reserved  string            `json:"reserved,omitempty"`
+	Redeemed  string            `json:"redeemed,omitempty"`
+	Earned    string            `json:"earned,omitempty"`
+	Cashier   string            `json:"cashier,omitempty"`
+	Shift     uint32            `json:"shift,omitempty"`
+	Programme uint32            `json:"programme,omitempty"`
+	Reason    string            `json:"reason,omitempty"`
+	Resolved  bool              `json:"resolved,omitempty"`
+	Version   string            `json:"version,omitempty"`
+	Hash      string            `json:"hash"`
+	Bytes     []byte            `json:"bytes,omitempty"`
+}
+
+func lineOf(j ledger.JournalEntry, whole bool) journalLine {
+	e := j.Entry
+	l := journalLine{
+		Epoch: j.Epoch, Seq: j.Seq, At: e.At.String(), Clock: clockWord(e.Clock), Op: e.Op, Cashier: e.Cashier, Shift: e.Shift,
+		Programme: e.Programme, Hash: hex.EncodeToString(j.Hash[:]),
+	}
+	if whole {
+		l.Bytes = j.Bytes
+	}
+	var card loyalty.CardNumber
+	l.Account, card = loyalty.Subject(e.Body)
+	if card != "" {
+		l.Card = card.String()
+	}
+	switch b := e.Body.(type) {
+	case loyalty.Started:
+		l.Event, l.Version = "started", b.Version
+	case loyalty.SaleOpened:
+		l.Event, l.Sale, l.Total, l.Reserved, l.Reason = "opened", b.Sale, b.Receipt.Total().String(), points(b.Reserved), b.Manual
+	case loyalty.SaleClosed:
+		l.Event, l.Sale, l.Total, l.Reason, l.Resolved = "closed", b.Sale, b.Receipt.Total().String(), b.Manual, b.Resolved
+		l.Redeemed, l.Earned = points(b.Redeemed), points(b.Earned.Amount)
+	case loyalty.SaleVoided:
+		l.Event, l.Sale, l.Reason, l.Resolved = "voided", b.Sale, b.Reason, b.Resolved
+	case loyalty.CellReturned:
+		l.Event = "returned"
+	}
+	return l
+}
+
+// points is empty for none, so that a line shows only what happened.
+func points(p loyalty.Points) string {
+	if p == 0 {
+		return ""
+	}
+	return p.String()
+}
+
+func clockWord(m loyalty.ClockMark) string {
+	switch m {
+	case loyalty.ClockGood:
+		return "good"
+	case loyalty.ClockBehind:
+		return "behind"
+	case loyalty.ClockAhead:
+		return "ahead"
+	default:
+		return "unsure"
+	}
+}
+
+// String is a line for people.
+func (l journalLine) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d:%d %s", l.Epoch, l.Seq, l.At)
+	if l.Clock != "good" {
+		fmt.Fprintf(&b, " (clock %s)", l.Clock)
+	}
+	fmt.Fprintf(&b, " %s", l.Event)
+	for _, f := range []struct{ name, value string }{
+		{"sale", string(l.Sale)}, {"card", l.Card}, {"total", l.Total}, {"reserved", l.Reserved}, {"redeemed", l.Redeemed},
+		{"earned", l.Earned}, {"cashier", l.Cashier}, {"reason", l.Reason}, {"version", l.Version},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&b, " %s %s", f.name, f.value)
+		}
+	}
+	return b.String()
+}
