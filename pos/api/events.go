@@ -24,7 +24,8 @@ const (
 	ScanNoRead   ScanOutcome = "noread"   // the scanner said that it could not read
 )
 
-// Scan says that something was presented at a counter. Goods codes are not told here: they go to the POS unchanged.
+// Scan says that something was presented at a counter. Goods codes are not told here: they go to the POS unchanged. It is
+// published again, with the same At, when newer word on the same scan has come.
 type Scan struct {
 	At       time.Time
 	Counter  string
@@ -78,7 +79,7 @@ func (e StatusChanged) describe() (string, string, any) { return "status", "", s
 // The bodies of the events, as the OpenAPI document shows them.
 
 type scanBody struct {
-	At         time.Time     `json:"at"`
+	At         time.Time     `json:"at" doc:"Told again with the same moment, it is the same scan with newer word on the customer"`
 	Counter    string        `json:"counter" doc:"The counter it was scanned at; empty: the station has only one"`
 	Scanner    string        `json:"scanner,omitempty"`
 	Outcome    string        `json:"outcome" enum:"customer,refused,reject,noread" doc:"customer: a card, see customer. refused: a card but no customer, see refusal. reject: not a card of this network, or damaged, see reason. noread: the scanner could not read"`

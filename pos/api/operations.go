@@ -150,7 +150,7 @@ func (s *Server) stationRoutes(api huma.API) {
 			if err != nil {
 				return nil, s.refuse(err)
 			}
-			return &out[statusBody]{statusBodyOf(s.monitor.Status(ctx), len(open), s.fuels, time.Now().In(s.zone))}, nil
+			return &out[statusBody]{statusBodyOf(s.monitor.Status(ctx), open, s.fuels, time.Now().In(s.zone))}, nil
 		})
 	type query struct {
 		Counter string `query:"counter" maxLength:"64" doc:"Only this counter's events, and those of the whole station"`

@@ -14,6 +14,7 @@ type statusBody struct {
 	Ledger     ledgerBody     `json:"ledger"`
 	Programme  *programmeBody `json:"programme,omitempty" doc:"Absent: none has come from headquarters yet"`
 	Unresolved int            `json:"unresolved_sales" doc:"Sales opened and neither closed nor void, counted up to 1000"`
+	Since      *time.Time     `json:"unresolved_since,omitempty" doc:"When the oldest of them was opened"`
 	Fuels      []string       `json:"fuels" nullable:"false" doc:"Grades offered by the page's own form"`
 	Now        time.Time      `json:"now"`
 }
@@ -65,16 +66,19 @@ type programmeBody struct {
 	Title   loyalty.Text `json:"title"`
 }
 
-func statusBodyOf(s Status, unresolved int, fuels []string, now time.Time) statusBody {
+func statusBodyOf(s Status, open []*loyalty.Sale, fuels []string, now time.Time) statusBody {
 	b := statusBody{
 		Station:  stationBody{uint32(s.Station), s.Name, s.Version, timeOrNil(s.Started)},
 		HQ:       linkBodyOf(s.HQ),
 		Scanners: make([]scannerBody, len(s.Scanners)),
 		Clock:    clockName(s.Clock), Ledger: ledgerBody(s.Ledger),
-		Unresolved: unresolved, Fuels: append([]string{}, fuels...), Now: now,
+		Unresolved: len(open), Fuels: append([]string{}, fuels...), Now: now,
 	}
 	for i, x := range s.Scanners {
 		b.Scanners[i] = scannerBodyOf(x)
+	}
+	if len(open) > 0 {
+		b.Since = moment(open[0].OpenedAt, now.Location())
 	}
 	if p := s.Programme; p != nil {
 		b.Programme = &programmeBody{p.Name, p.Version, p.Title}

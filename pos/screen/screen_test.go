@@ -252,7 +252,13 @@ func (c *counter) clean() {
 // scan presents a card at the counter, as the agent does.
 func (c *counter) scan(card loyalty.CardNumber) {
 	c.t.Helper()
-	e := api.Scan{At: time.Now(), Counter: "1", Scanner: "scanner1", Outcome: api.ScanCustomer}
+	c.scanAt(time.Now(), card)
+}
+
+// scanAt tells of a scan at the moment; told again, it is the same scan.
+func (c *counter) scanAt(at time.Time, card loyalty.CardNumber) {
+	c.t.Helper()
+	e := api.Scan{At: at, Counter: "1", Scanner: "scanner1", Outcome: api.ScanCustomer}
 	customer, err := c.desk.Identify(c.ctx, card)
 	if code, ok := loyalty.RefusalOf(err); ok {
 		e.Outcome, e.Card, e.Refusal = api.ScanRefused, card, code

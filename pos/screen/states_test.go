@@ -137,8 +137,31 @@ func TestPage(t *testing.T) {
 			c.sees("headline", "Чек открыт")
 			c.sees("redeemed", "500")
 			c.sees("chip-sales-text", "Незакрытые: 1")
+			c.sees("notice", "Всё работает") // it is open because fuel flows
+		}},
+		{"late-word", func(t *testing.T, c *counter) {
+			c.desk.Grant(1, 400_00)
+			at := time.Now()
+			c.desk.SetOnline(false)
+			c.scanAt(at, anna)
+			c.sees("available", "400")
+			c.fill("31", "2013", "100")
+			c.sees("go-text", "Списать 100")
+			c.desk.SetOnline(true)
+			c.scanAt(at, anna)
+			c.sees("available", "1 200")
+			c.sees("go-text", "Списать 100")
+			c.holds(`document.getElementById("litres").value === "31"`)
+			c.key(kb.Escape)
+			c.sees("headline", "Отсканируйте карту")
+			c.scanAt(at, anna) // dealt with: it does not come back
+			c.desk.Update(func(s *api.Status) { s.Name = "АЗС 8" })
+			c.hub.Publish(api.StatusChanged{})
+			c.sees("station", "АЗС 8")
+			c.sees("headline", "Отсканируйте карту")
 		}},
 		{"unresolved", func(t *testing.T, c *counter) {
+			c.desk.SetNow(time.Now().Add(-time.Hour))
 			for i, card := range []loyalty.CardNumber{anna, boris} {
 				r := &loyalty.OpenRequest{Sale: loyalty.SaleID(fmt.Sprintf("r-%d", i+1)), Card: card, Receipt: receipt(40_000, 260_000), Who: loyalty.Who{Cashier: "Ольга"}}
 				if i == 0 {
@@ -150,6 +173,7 @@ func TestPage(t *testing.T) {
 			}
 			c.hub.Publish(api.StatusChanged{})
 			c.sees("chip-sales-text", "Незакрытые: 2")
+			c.sees("notice", "Есть незакрытые чеки")
 			c.key(kb.F4)
 			c.sees("sales-rows", "резерв 500")
 			c.shot("unresolved-list")

@@ -106,6 +106,13 @@ func (d *Desk) Add(c loyalty.Card, state loyalty.State, active, pending loyalty.
 	d.learn(c.Account)
 }
 
+// SetNow sets the station's clock.
+func (d *Desk) SetNow(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.now = loyalty.At(at)
+}
+
 // SetOnline brings headquarters into reach or out of it; what happened meanwhile is posted there when it is back.
 func (d *Desk) SetOnline(online bool) {
 	d.mu.Lock()

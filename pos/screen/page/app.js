@@ -16,6 +16,8 @@ const state = {
   counter,
   customer: null,
   typed: false, // the card's number was typed in
+  scan: "", // the moment of the scan that is on the screen; empty: none is
+  seen: "", // the moment of the last scan
   message: null, // {kind: refused|reject|noread|stop|unknown, text, card, back}
   result: null, // a sale
   fuel: "", tender: "cash", quote: null, why: null,
@@ -45,6 +47,7 @@ function ready() {
 function clear() {
   state.customer = state.message = state.result = state.quote = state.why = state.max = null;
   state.typed = false;
+  state.scan = "";
   for (const id of ["litres", "amount", "redeem", "card-number"]) $(id).value = "";
 }
 
@@ -85,11 +88,26 @@ function refresh() {
   });
 }
 
+// scanned shows a scan. The same scan is told again when headquarters' word on it comes late: then nothing that has been
+// typed is lost, and what the cashier has dealt with does not come back.
 function scanned(scan) {
-  if (state.busy) return; // a sale is on its way: its outcome first
-  if (scan.outcome === "customer") return present(scan.customer, false);
-  if (scan.outcome === "refused") return message(scan.refusal && scan.refusal.code === "unknown_card" ? "unknown" : "refused", scan.refusal, scan.card_masked);
-  message(scan.outcome);
+  const again = scan.at === state.seen;
+  if (state.busy || (again && state.scan !== scan.at)) return;
+  state.seen = scan.at;
+  if (scan.outcome === "customer" && again && renew(scan.customer)) return;
+  if (scan.outcome === "customer") present(scan.customer, false);
+  else if (scan.outcome === "refused") message(scan.refusal && scan.refusal.code === "unknown_card" ? "unknown" : "refused", scan.refusal, scan.card_masked);
+  else message(scan.outcome);
+  state.scan = scan.at;
+}
+
+// renew takes in newer word on the customer who is on the screen.
+function renew(customer) {
+  if (!state.customer || state.customer.card !== customer.card || customer.accrue_refused) return false;
+  state.customer = customer;
+  if (customer.redeem_refused) $("redeem").value = "";
+  quoteSoon();
+  return true;
 }
 
 function present(customer, typed) {

@@ -48,8 +48,13 @@ function header(s) {
   const mine = scanners(s), lost = mine.find(x => !x.connected);
   chip("chip-scanner", mine.length === 0 ? "idle" : lost ? "stop" : "good", t(mine.length === 0 ? "scannerNone" : lost ? "scannerOff" : "scannerOn"));
   const n = st.unresolved_sales;
-  $("chip-sales").dataset.tone = n > 0 ? "care" : "idle";
+  $("chip-sales").dataset.tone = left(st) ? "care" : "idle";
   text("chip-sales-text", t("sales", n));
+}
+
+// left tells a sale that has been open for longer than fuel flows.
+function left(st) {
+  return !!st.unresolved_since && new Date(st.now) - new Date(st.unresolved_since) > 15 * 60000;
 }
 
 function scanners(s) {
@@ -75,7 +80,7 @@ function notice(s) {
   if (st.ledger.frozen) return ["care", t("frozen")];
   if (st.hq.configured && !st.hq.online) return ["care", t("offline", st.hq.since ? clock(st.hq.since) : "", st.hq.backlog_entries)];
   if (st.clock === "behind" || st.clock === "ahead") return ["care", t("clock")];
-  if (st.unresolved_sales > 0) return ["care", t("unresolved")];
+  if (left(st)) return ["care", t("unresolved")];
   return ["idle", t("fine")];
 }
 
