@@ -3,6 +3,7 @@ package hq_test
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ func TestAckAfterCommit(t *testing.T) {
 	inOffice(t, func(s hq.Store) hq.Store { return &slowStore{Store: s, delay: 20 * time.Millisecond} }, hq.Config{}, func(t *testing.T, o *office) {
 		o.bring(hqtest.Account(5, 0))
 		j := hqtest.NewJournal(t, 17)
-		acked := 0
+		var acked atomic.Uint64
 		o.deliver = func(m wire.Message) {
 			_, kind, _ := wire.ParseTopic(m.Topic)
 			if kind != wire.Ack {
@@ -87,7 +88,7 @@ func TestAckAfterCommit(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			acked = int(a.Seq)
+			acked.Store(a.Seq)
 			lines, err := o.store.Lines(context.Background(), 0, 1000)
 			if err != nil || len(lines) < int(a.Seq) {
 				t.Errorf("entry %d is acknowledged, the store has %d: %v", a.Seq, len(lines), err)
@@ -103,8 +104,8 @@ func TestAckAfterCommit(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		if acked != 196 {
-			t.Fatalf("acknowledged to %d of 196", acked)
+		if n := acked.Load(); n != 196 {
+			t.Fatalf("acknowledged to %d of 196", n)
 		}
 	})
 }
