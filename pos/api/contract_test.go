@@ -71,6 +71,37 @@ func TestPublishedAPI(t *testing.T) {
 	}
 }
 
+// TestREADME holds that the integrator's page names every code.
+func TestREADME(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile(filepath.Join("testdata", "openapi.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var api struct {
+		Components struct {
+			Schemas struct {
+				Problem struct{ Properties struct{ Code struct{ Enum []string } } }
+			}
+		}
+	}
+	if err := json.Unmarshal(doc, &api); err != nil {
+		t.Fatal(err)
+	}
+	codes := api.Components.Schemas.Problem.Properties.Code.Enum
+	if len(codes) < 20 {
+		t.Fatalf("only %d codes are published", len(codes))
+	}
+	for _, c := range codes {
+		if !bytes.Contains(page, []byte("`"+c+"`")) {
+			t.Errorf("README.md does not tell of %s", c)
+		}
+	}
+}
+
 // TestReceiptText compares what is printed with golden text, and holds that a receipt printer can print it.
 func TestReceiptText(t *testing.T) {
 	d := newDesk(t)

@@ -13,8 +13,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"time"
@@ -27,50 +25,37 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// Handler serves the page at / and its parts below /screen/.
+// types are the kinds of file there are. The system's own table may say otherwise, or nothing.
+var types = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+// Handler serves the page at / and its parts below /screen/. Browsers keep them and ask every time whether they are still
+// good, so that after an update of the agent no page is half old.
 func Handler() http.Handler {
 	mux := http.NewServeMux()
-	entries, err := fs.ReadDir(files, "page")
-	if err != nil {
-		panic("screen: the embedded folder is not readable: " + err.Error()) // decided when compiling
-	}
-	for _, e := range entries {
-		data, err := files.ReadFile("page/" + e.Name())
-		if err != nil {
-			panic("screen: an embedded file is not readable: " + err.Error()) // decided when compiling
-		}
-		route := "GET /screen/" + e.Name()
-		if e.Name() == "index.html" {
-			route = "GET /{$}"
-		}
-		mux.Handle(route, file(e.Name(), data))
-	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "index.html") })
+	mux.HandleFunc("GET /screen/{name}", func(w http.ResponseWriter, r *http.Request) { serve(w, r, r.PathValue("name")) })
 	return mux
 }
 
-// file serves one file, which browsers keep and ask about every time: after an update of the agent no page is half old.
-func file(name string, data []byte) http.Handler {
-	sum := sha256.Sum256(data)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	kind := mime.TypeByExtension(path.Ext(name))
-	switch path.Ext(name) { // the system's table may say otherwise, or nothing
-	case ".js":
-		kind = "text/javascript; charset=utf-8"
-	case ".css":
-		kind = "text/css; charset=utf-8"
-	case ".html":
-		kind = "text/html; charset=utf-8"
-	case ".svg":
-		kind = "image/svg+xml"
+func serve(w http.ResponseWriter, r *http.Request, name string) {
+	kind, ok := types[path.Ext(name)]
+	data, err := files.ReadFile("page/" + name)
+	if !ok || err != nil {
+		http.NotFound(w, r)
+		return
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", kind)
-		h.Set("Content-Security-Policy", policy)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("ETag", tag)
-		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
-	})
+	sum := sha256.Sum256(data)
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
 }

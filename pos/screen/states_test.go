@@ -225,13 +225,29 @@ func TestPage(t *testing.T) {
 			p.open()
 			c.walk(t, p)
 			p.shot(c.name)
+			p.still()
 			p.clean()
 		})
 	}
+	t.Run("sizes", func(t *testing.T) { sizes(t, newCounter(t, chrome)) })
 	t.Run("restart", func(t *testing.T) { restart(t, newCounter(t, chrome)) })
 	t.Run("reload", func(t *testing.T) { reload(t, newCounter(t, chrome)) })
 	t.Run("hostile", func(t *testing.T) { hostile(t, newCounter(t, chrome)) })
 	t.Run("sign in", func(t *testing.T) { signIn(t, newCounter(t, chrome)) })
+}
+
+// sizes holds that nothing is out of reach on the usual screens.
+func sizes(t *testing.T, c *counter) {
+	c.open()
+	c.scan(boris)
+	c.sees("headline", "Только начисление")
+	for _, size := range [][2]int64{{1280, 1024}, {1366, 768}, {1920, 1080}} {
+		c.run(chromedp.EmulateViewport(size[0], size[1]))
+		c.holds(`document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth`)
+		c.holds(`[...document.querySelectorAll("main button, main input")].filter(b => b.offsetParent).every(b => b.getBoundingClientRect().bottom <= innerHeight && b.offsetHeight >= 40)`)
+		c.shot(fmt.Sprintf("size-%d", size[0]))
+	}
+	c.clean()
 }
 
 // restart stops the agent under the open page in the middle of a sale that was recorded and not answered, and starts
