@@ -33,12 +33,18 @@ func one(t *testing.T, dir, pattern string) string {
 	return found[0]
 }
 
+// asked skips a test that takes minutes unless it is asked for by name, or every real part is required.
+func asked(t *testing.T, name, why string) {
+	t.Helper()
+	if os.Getenv(name) != "1" && os.Getenv("AZS_TEST_REQUIRE") != "1" {
+		t.Skipf("%s: set %s=1 to run it", why, name)
+	}
+}
+
 // TestPackagesAreReproducible builds two clones of the last commit, in folders and with a umask of their own, and
 // compares every byte; then lintian reads the deb.
 func TestPackagesAreReproducible(t *testing.T) {
-	if os.Getenv("AZS_TEST_PACKAGES") != "1" {
-		t.Skip("a minute of building: set AZS_TEST_PACKAGES=1 to run it")
-	}
+	asked(t, "AZS_TEST_PACKAGES", "it builds for a minute")
 	var outs [2]string
 	for i, name := range []string{"a", "a much longer name"} {
 		clone := filepath.Join(t.TempDir(), name)
@@ -69,9 +75,7 @@ func TestPackagesAreReproducible(t *testing.T) {
 
 // TestLifeCycle plays testdata/lifecycle.sh in a Debian machine with a real systemd, booted for the purpose.
 func TestLifeCycle(t *testing.T) {
-	if os.Getenv("AZS_TEST_NSPAWN") != "1" {
-		t.Skip("boots a machine, as root: set AZS_TEST_NSPAWN=1 to run it")
-	}
+	asked(t, "AZS_TEST_NSPAWN", "it boots a machine, as root")
 	if os.Geteuid() != 0 {
 		t.Fatal("run it as root: it mounts and boots")
 	}
