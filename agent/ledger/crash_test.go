@@ -33,6 +33,7 @@ var crashStates = flag.Int("crash.states", 3000, "states of a crash that TestCra
 const (
 	envCrashDir    = "AZS_LEDGER_CRASH_DIR"
 	envCrashNoSync = "AZS_LEDGER_CRASH_NOSYNC"
+	envCrashRetry  = "AZS_LEDGER_CRASH_RETRY" // ask again when the outcome is unknown
 )
 
 func TestMain(m *testing.M) {
@@ -63,18 +64,32 @@ func crashChild(dir string) error {
 		defer mu.Unlock()
 		fmt.Printf(format+"\n", args...)
 	}
+	again := func(do func() error) error {
+		err := do()
+		for errors.Is(err, loyalty.StorageFailed) && os.Getenv(envCrashRetry) != "" {
+			say("again")
+			err = do()
+		}
+		return err
+	}
 	var wg sync.WaitGroup
 	ctx := context.Background()
 	for c := range 4 {
 		wg.Go(func() {
 			for i := range 15 {
 				id := loyalty.SaleID(fmt.Sprintf("c%d-%d", c, i))
-				if _, err := l.OpenSale(ctx, &loyalty.OpenRequest{Sale: id, Card: cardOf(c + 1), Receipt: fuel(9), Redeem: 3_00}); err != nil {
+				if err := again(func() error {
+					_, err := l.OpenSale(ctx, &loyalty.OpenRequest{Sale: id, Card: cardOf(c + 1), Receipt: fuel(9), Redeem: 3_00})
+					return err
+				}); err != nil {
 					say("FAILED %v", err)
 					return
 				}
 				say("open %s", id)
-				if _, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: id, Receipt: fuel(8), Redeem: 2_00}); err != nil {
+				if err := again(func() error {
+					_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: id, Receipt: fuel(8), Redeem: 2_00})
+					return err
+				}); err != nil {
 					say("FAILED %v", err)
 					return
 				}

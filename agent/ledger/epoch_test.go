@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -175,7 +177,7 @@ func TestASecondProcessIsRefusedWithTheFirstsNumber(t *testing.T) {
 	cfg := testConfig(t)
 	openTest(t, cfg)
 	_, err := Open(context.Background(), cfg)
-	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "process "+pid()) {
+	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("process %d;", os.Getpid())) {
 		t.Errorf("second opening: %v", err)
 	}
 }

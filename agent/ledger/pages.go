@@ -92,12 +92,13 @@ func (f *pageFile) older() *pageMeta {
 }
 
 // walk goes through everything that a head reaches: visit gets every key and value with the path of its bucket, in the
-// order of the keys; bad gets every finding. What a finding covers is left out and the rest is gone on with. It returns
+// order of the keys, and they hold only until it returns; bad gets every finding. What a finding covers is left out and the rest is gone on with. It returns
 // early with the error of visit, of bad or of reading.
 type walk struct {
 	f     *pageFile
 	meta  *pageMeta
 	seen  []uint64 // one bit per page
+	bufs  [][]byte // a page for each depth
 	visit func(path []string, key, value []byte) error
 	bad   func(string) error
 }
@@ -131,12 +132,15 @@ func (w *walk) take(id, count uint64) bool {
 	return true
 }
 
-// page reads a page with its overflow.
-func (w *walk) page(id uint64) ([]byte, string, error) {
+// page reads a page with its overflow. It holds until the next page of the same depth is read.
+func (w *walk) page(id uint64, depth int) ([]byte, string, error) {
 	if id < 2 || id >= w.meta.end {
 		return nil, fmt.Sprintf("page %d is outside of the file's %d", id, w.meta.end), nil
 	}
-	head := make([]byte, w.f.pageSize)
+	for len(w.bufs) <= depth {
+		w.bufs = append(w.bufs, make([]byte, w.f.pageSize))
+	}
+	head := w.bufs[depth]
 	if n, err := w.f.r.ReadAt(head, int64(id)*w.f.pageSize); int64(n) < w.f.pageSize {
 		if err == io.EOF {
 			return nil, fmt.Sprintf("page %d is behind the end of the file", id), nil
@@ -169,7 +173,7 @@ func (w *walk) tree(id uint64, path []string, low []byte, depth int) error {
 	if depth > maxDepth {
 		return w.bad(fmt.Sprintf("page %d: the tree is deeper than %d", id, maxDepth))
 	}
-	b, finding, err := w.page(id)
+	b, finding, err := w.page(id, depth)
 	if err != nil {
 		return err
 	}
@@ -278,7 +282,7 @@ func (w *walk) freelist() error {
 	if w.meta.freelist == noFreelist {
 		return nil
 	}
-	b, finding, err := w.page(w.meta.freelist)
+	b, finding, err := w.page(w.meta.freelist, 0)
 	if err != nil {
 		return err
 	}

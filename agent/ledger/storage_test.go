@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,8 +15,6 @@ import (
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"golang.org/x/sys/unix"
 )
-
-func pid() string { return strconv.Itoa(os.Getpid()) }
 
 func TestConcurrentCallersShareCommits(t *testing.T) {
 	cfg := testConfig(t)
