@@ -72,6 +72,13 @@ func (u *Uplink) Status() Status {
 	return s
 }
 
+// Online tells whether headquarters has answered and is not silent since. It touches no disk.
+func (u *Uplink) Online() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status.Online
+}
+
 func (u *Uplink) update(f func(*Status)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
