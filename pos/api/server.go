@@ -161,7 +161,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.guard.calls.Wait()
 	if err == nil {
-		<-served
+		_ = <-served // http.ErrServerClosed: we have stopped it
 	}
 	return err
 }

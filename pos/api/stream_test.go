@@ -28,9 +28,8 @@ type listener struct {
 
 // pipeWriter is a ResponseWriter whose reader sees every byte at once, and which can be made to stall.
 type pipeWriter struct {
-	header   http.Header
-	pipe     net.Conn
-	deadline time.Time
+	header http.Header
+	pipe   net.Conn
 }
 
 func (w *pipeWriter) Header() http.Header                { return w.header }

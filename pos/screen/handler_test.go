@@ -1,6 +1,7 @@
 package screen_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
@@ -25,7 +26,7 @@ func TestFiles(t *testing.T) {
 			path = "/"
 		}
 		w := httptest.NewRecorder()
-		screen.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		screen.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		body := strings.Replace(w.Body.String(), "http://www.w3.org/2000/svg", "", 1)
 		if w.Code != 200 || w.Header().Get("Content-Type") == "" || body == "" {
 			t.Errorf("%s: %d %v", path, w.Code, w.Header())
@@ -37,7 +38,7 @@ func TestFiles(t *testing.T) {
 		if found := append(inline.FindAllString(body, -1), foreign.FindAllString(body, -1)...); len(found) > 0 {
 			t.Errorf("%s holds %q", path, found)
 		}
-		r := httptest.NewRequest("GET", path, nil)
+		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Header.Set("If-None-Match", w.Header().Get("ETag"))
 		again := httptest.NewRecorder()
 		screen.Handler().ServeHTTP(again, r)
@@ -47,7 +48,7 @@ func TestFiles(t *testing.T) {
 	}
 	for _, path := range []string{"/screen/", "/screen/none.js", "/screen/..%2fscreen.go", "/screen/index.txt", "/other"} {
 		w := httptest.NewRecorder()
-		screen.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		screen.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != 404 {
 			t.Errorf("%s: %d", path, w.Code)
 		}
