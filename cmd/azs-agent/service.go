@@ -72,6 +72,9 @@ func (s serviceStatus) exitStatus() int {
 	return 3
 }
 
+// errNoManager says that nobody here manages services in a way this program knows.
+var errNoManager = errors.New("this machine does not run systemd")
+
 // errNotInstalled says that there is no service to act on.
 var errNotInstalled = errors.New("the service is not installed")
 

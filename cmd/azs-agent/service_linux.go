@@ -44,7 +44,7 @@ func newServiceControl(configFile string) (serviceControl, error) {
 // watchdog and the hardening of our unit.
 func (s *systemdControl) requireSystemd() error {
 	if _, err := os.Stat(s.root + "/run/systemd/system"); err != nil {
-		return withHint(errors.New("this machine does not run systemd"), "let your own supervisor start `azs-agent run`, and restart it unless it ends with 78")
+		return withHint(errNoManager, "let your own supervisor start `azs-agent run`, and restart it unless it ends with 78")
 	}
 	return nil
 }

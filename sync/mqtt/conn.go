@@ -39,7 +39,7 @@ func (d *Dialer) connect(ctx context.Context, broker *url.URL) (*conn, error) {
 		return nil, err
 	}
 	if broker.Scheme == "tls" {
-		config, err := d.cfg.TLS.load(broker.Hostname())
+		config, err := d.cfg.TLS.ClientConfig(broker.Hostname())
 		if err != nil {
 			raw.Close()
 			return nil, err

@@ -25,7 +25,10 @@ func (t TLS) check() error {
 	return nil
 }
 
-func (t TLS) load(host string) (*tls.Config, error) {
+// ClientConfig reads the files and returns what a connection to the broker at host is made with. `azs-agent doctor` tries
+// brokers with it, so that it judges what the agent itself would see. Errors name the file; [ErrConfig] where its content
+// is not what it should be.
+func (t TLS) ClientConfig(host string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
