@@ -84,7 +84,9 @@ func TestREADME(t *testing.T) {
 	var api struct {
 		Components struct {
 			Schemas struct {
-				Problem struct{ Properties struct{ Code struct{ Enum []string } } }
+				Problem struct {
+					Properties struct{ Code struct{ Enum []string } }
+				}
 			}
 		}
 	}

@@ -161,7 +161,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.guard.calls.Wait()
 	if err == nil {
-		_ = <-served // http.ErrServerClosed: we have stopped it
+		if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+			err = fmt.Errorf("serve the API: %w", end)
+		}
 	}
 	return err
 }
