@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -108,11 +107,7 @@ func TestKill(t *testing.T) {
 func newKilled(ctx context.Context, t *testing.T) *killed {
 	k := &killed{t: t, dir: t.TempDir()}
 	k.broker, k.address = newMosquitto(t)
-	build := exec.CommandContext(ctx, "go", "build", "-o", k.dir+string(filepath.Separator), "./cmd/azs-agent", "./cmd/azs-hq")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the programs: %v\n%s", err, out)
-	}
+	programs := buildPrograms(ctx, t, "azs-agent", "azs-hq")
 	store, err := embedded.Open(embedded.Config{Path: k.path("hq.db")})
 	if err != nil {
 		t.Fatal(err)
@@ -128,16 +123,16 @@ store: {path: %q}
 http: {listen: "%s", token_file: %q}
 metrics: {listen: ""}
 `, k.address, k.path("hq.db"), freeAddress(t), k.path("api.token")))
-	k.hq = newProcess(t, "azs-hq", k.path("azs-hq"), "run", "--config", k.path("hq.yaml"))
+	k.hq = newProcess(t, "azs-hq", filepath.Join(programs, "azs-hq"), "run", "--config", k.path("hq.yaml"))
 	for number := loyalty.StationID(1); number <= 2; number++ {
-		k.stations = append(k.stations, k.newStation(number))
+		k.stations = append(k.stations, k.newStation(number, filepath.Join(programs, "azs-agent")))
 	}
 	return k
 }
 
 func (k *killed) path(name string) string { return filepath.Join(k.dir, name) }
 
-func (k *killed) newStation(number loyalty.StationID) *killedStation {
+func (k *killed) newStation(number loyalty.StationID, program string) *killedStation {
 	name := fmt.Sprintf("station%d", number)
 	address := freeAddress(k.t)
 	s := &killedStation{number: number, ledger: k.path(name + ".db"), register: newRegister(address)}
@@ -148,7 +143,7 @@ api: {listen: %q, token_file: %q}
 hq: {brokers: ["tcp://%s"]}
 metrics: {listen: ""}
 `, number, s.ledger, address, k.path("api.token"), k.address))
-	s.process = newProcess(k.t, name, k.path("azs-agent"), "run", "--config", k.path(name+".yaml"))
+	s.process = newProcess(k.t, name, program, "run", "--config", k.path(name+".yaml"))
 	return s
 }
 

@@ -102,6 +102,22 @@ func (p *process) lastWords() string {
 	return string(b[max(0, len(b)-4000):])
 }
 
+// buildPrograms builds programs of this module and returns the folder that they are in.
+func buildPrograms(ctx context.Context, t testing.TB, names ...string) string {
+	t.Helper()
+	folder := t.TempDir()
+	args := []string{"build", "-o", folder + string(filepath.Separator)}
+	for _, n := range names {
+		args = append(args, "./cmd/"+n)
+	}
+	build := exec.CommandContext(ctx, "go", args...)
+	build.Dir = ".." // the module's root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the programs: %v\n%s", err, out)
+	}
+	return folder
+}
+
 // missing skips the test, or fails it where every real part must be there.
 func missing(t testing.TB, sentence string) {
 	t.Helper()
