@@ -99,6 +99,7 @@ type walk struct {
 	meta  *pageMeta
 	seen  []uint64 // one bit per page
 	bufs  [][]byte // a page for each depth
+	stray bool     // pages are visited as they lie, not by the tree
 	visit func(path []string, key, value []byte) error
 	bad   func(string) error
 }
@@ -118,10 +119,34 @@ func (f *pageFile) walk(m *pageMeta, visit func(path []string, key, value []byte
 	return w.freelist()
 }
 
+// strays visits every record of every leaf page in the file, reachable or not, in no order and without its path: what a
+// broken branch hides, and what earlier transactions have left behind.
+func (f *pageFile) strays(visit func(key, value []byte) error) error {
+	end := uint64(f.size / f.pageSize)
+	w := &walk{f: f, meta: &pageMeta{end: end}, seen: make([]uint64, end/64+1), stray: true}
+	w.visit = func(_ []string, key, value []byte) error { return visit(key, value) }
+	w.bad = func(string) error { return nil }
+	for id := uint64(2); id < end; id++ {
+		b, finding, err := w.page(id, 0)
+		if err != nil {
+			return err
+		}
+		if finding == "" && binary.LittleEndian.Uint16(b[8:]) == flagLeaf {
+			if err := w.leaf("", b, nil, nil, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // take marks pages; false if one of them was met before or is outside.
 func (w *walk) take(id, count uint64) bool {
 	if count == 0 || id+count > w.meta.end || id+count < id || (id+count-1)/64 >= uint64(len(w.seen)) {
 		return false
+	}
+	if w.stray {
+		return true
 	}
 	for i := id; i < id+count; i++ {
 		if w.seen[i/64]&(1<<(i%64)) != 0 {
@@ -258,6 +283,9 @@ func (w *walk) bucket(name string, key, value []byte, path []string, depth int) 
 	}
 	path = append(slices.Clip(path), string(key))
 	if root := binary.LittleEndian.Uint64(value); root != 0 {
+		if w.stray {
+			return nil
+		}
 		return w.tree(root, path, nil, depth+1)
 	}
 	inline := value[16:]

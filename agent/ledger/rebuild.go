@@ -36,7 +36,7 @@ func (r *records) rebuild() *rebuilt {
 	}
 	slices.SortFunc(b.order, place.compare)
 	for _, p := range b.order {
-		if e, err := wire.DecodeEntry(r.journal[p]); err == nil {
+		if e, err := wire.DecodeEntry(r.journal[p].bytes); err == nil {
 			b.follow(p, e)
 		}
 	}
@@ -65,7 +65,16 @@ func (b *rebuilt) follow(p place, e *loyalty.Entry) {
 	}
 	id, _ := loyalty.Subject(e.Body)
 	x, ok := loyalty.PostingOf(p.epoch, p.seq, e)
-	if l := b.accounts[id]; ok && l != nil && (place{l.Snapshot.Epoch, l.Snapshot.Applied}).before(p) {
+	if !ok || id == 0 {
+		return
+	}
+	l := b.accounts[id]
+	if l == nil { // HQ's word of the account is lost: until it comes again there is only what was done here
+		l = &loyalty.Local{}
+		l.Snapshot.Account.ID = id
+		b.accounts[id] = l
+	}
+	if (place{l.Snapshot.Epoch, l.Snapshot.Applied}).before(p) {
 		has := slices.ContainsFunc(l.Own, func(o loyalty.Posting) bool { return o.Epoch == p.epoch && o.Seq == p.seq })
 		if !has {
 			l.Add(x)
@@ -176,12 +185,12 @@ func (r *records) restoreJournal(t *txn, order []place) error {
 	end := t.st
 	hash := wire.Hash{}
 	for _, p := range order {
-		e, err := wire.DecodeEntry(r.journal[p])
+		e, err := wire.DecodeEntry(r.journal[p].bytes)
 		if err != nil || !p.before(place{end.epoch, end.last + 1}) {
 			continue
 		}
 		t.st.epoch, t.st.last, t.st.lastHash = p.epoch, p.seq-1, hash
-		if err := t.appendBytes(e.At, r.journal[p]); err != nil {
+		if err := t.appendBytes(e.At, r.journal[p].bytes); err != nil {
 			return err
 		}
 		hash = t.st.lastHash

@@ -8,12 +8,13 @@ import (
 	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
 	bolt "go.etcd.io/bbolt"
 )
 
 // salvage moves a corrupt file aside, where it is kept, and makes a new one of every record in it whose checksum holds:
-// from the newest head, and what that one no longer reaches, from the older. The new file begins a new epoch, frozen,
-// with every entry of the journal that HQ may not have.
+// from the newest head, what that one no longer reaches, from the older, and what neither reaches, from pages that lie
+// about. The new file begins a new epoch, frozen, with every entry of the journal that HQ may not have.
 func (l *Ledger) salvage(cause error, w *witness) error {
 	at, _ := l.Now()
 	aside := fmt.Sprintf("%s.corrupt-%s", l.cfg.Path, at.Time().Format("20060102T150405.000"))
@@ -62,13 +63,20 @@ func copyFile(from, to string) error {
 // records are what could be read of a file.
 type records struct {
 	plain   map[string]map[string][]byte // by bucket and key, unsealed
-	journal map[place][]byte             // bytes of the entries
+	journal map[place]link
+	strayed map[string]bool // of plain: found by no tree
 	count   int
+}
+
+// link is an entry with the chain after it.
+type link struct {
+	hash  wire.Hash
+	bytes []byte
 }
 
 // collect reads a file by both of its heads. It fails only when the disk does.
 func collect(path string) (*records, error) {
-	recs := &records{plain: make(map[string]map[string][]byte), journal: make(map[place][]byte)}
+	recs := &records{plain: make(map[string]map[string][]byte), journal: make(map[place]link)}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -93,7 +101,7 @@ func collect(path string) (*records, error) {
 			return nil, err
 		}
 	}
-	return recs, nil
+	return recs, recs.gather(p)
 }
 
 // take keeps a record whose checksum holds and that is not there yet: the newest head is read first.
@@ -104,8 +112,9 @@ func (r *records) take(path []string, key, stored []byte) error {
 		return nil
 	}
 	if bucket == bucketJrn {
-		if _, b, err := parseEntry(key, stored); err == nil && r.journal[parsePlace(key)] == nil {
-			r.journal[parsePlace(key)] = slices.Clone(b)
+		h, b, err := parseEntry(key, stored)
+		if _, known := r.journal[parsePlace(key)]; err == nil && !known {
+			r.journal[parsePlace(key)] = link{h, slices.Clone(b)}
 			r.count++
 		}
 		return nil
@@ -144,7 +153,7 @@ func (r *records) state(station loyalty.StationID, w *witness) (st state, lost u
 		last = max(last, w.seq)
 	}
 	for seq := st.acked + 1; seq <= last; seq++ {
-		if r.journal[place{st.epoch, seq}] == nil {
+		if _, ok := r.journal[place{st.epoch, seq}]; !ok {
 			lost++
 		}
 	}
