@@ -61,13 +61,19 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 		c := &Changes{}
 		for i := range accounts {
 			a := accounts[i].Clone()
-			switch old := there[a.ID]; {
+			old, same := there[a.ID], false
+			if old != nil && old.State == a.State {
+				if same, err = sameHoldings(old, &a); err != nil {
+					return err
+				}
+			}
+			switch {
 			case old == nil:
 				there[a.ID] = &a
 				c.Openings = append(c.Openings, &a)
 				c.Records = append(c.Records, &loyalty.Record{Account: a.Clone(), Version: 1})
 				n.Added++
-			case old.State == a.State && slices.Equal(old.Lots, a.Lots):
+			case same:
 				n.Unchanged++
 			default:
 				return &RowError{i, fmt.Errorf("account %d was brought in with other content: %w", a.ID, ErrDiffers)}

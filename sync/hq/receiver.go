@@ -39,6 +39,7 @@ type Receiver struct {
 	books  *Books
 	log    *slog.Logger
 	queued atomic.Int64 // bytes of batches that wait for the store
+	linked atomic.Bool  // connected to a broker
 
 	mu     sync.Mutex
 	peers  map[loyalty.StationID]*peer
@@ -56,6 +57,9 @@ func NewReceiver(cfg Config) *Receiver {
 	}
 	return &Receiver{cfg: cfg, books: cfg.Books, log: cfg.Log, peers: map[loyalty.StationID]*peer{}, credit: newCredits(cfg.Budget)}
 }
+
+// Connected tells whether there is a connection to a broker now.
+func (r *Receiver) Connected() bool { return r.linked.Load() }
 
 // Waits between attempts to reach a broker: full jitter up to a bound that doubles.
 const (
@@ -128,9 +132,11 @@ func (r *Receiver) session(ctx context.Context) error {
 		l.control[i], l.out[i] = make(chan wire.Message, 512), make(chan outgoing, 512)
 	}
 	r.queued.Store(0)
-	r.log.Info("connected to the broker")
+	r.log.Debug("connected to the broker")
 	r.books.wake.onAll(r.wakeAll)
 	r.reconnected()
+	r.linked.Store(true)
+	defer r.linked.Store(false)
 	var wg sync.WaitGroup
 	for i := range lanes {
 		wg.Go(func() { l.controls(ctx, l.control[i]) })

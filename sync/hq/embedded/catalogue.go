@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -190,7 +191,7 @@ func (s *Store) Check(ctx context.Context) (r Report, err error) {
 				return err
 			}
 		}
-		return nil
+		return audit.End()
 	})
 	if err != nil {
 		return r, fmt.Errorf("check of the store: %w", err)
@@ -317,6 +318,9 @@ func (t *tx) checkDown(_ *hq.Audit, r *Report) error {
 	last, err := t.number(bMeta, kDown)
 	if err != nil {
 		return err
+	}
+	if life, err := t.number(bMeta, kLife); err != nil || life == 0 || life > last {
+		return fmt.Errorf("%w: the life begins at %d, the down-streams are at %d", errors.Join(ErrCorrupt, err), life, last)
 	}
 	err = t.each(bDown, func(k, v []byte) error {
 		r.Items++

@@ -154,35 +154,31 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	return l, r.err
 }
 
-func appendAccount(b []byte, a *loyalty.Account) []byte {
-	b = append(b, byte(a.State))
-	b = binary.AppendUvarint(b, uint64(len(a.Lots)))
-	for _, l := range a.Lots {
-		b = binary.AppendUvarint(b, uint64(l.Amount))
-		b = binary.AppendVarint(b, int64(l.ActiveFrom))
-		b = binary.AppendVarint(b, int64(l.Expires))
+// An account is kept as the wire has it: what the domain adds to it is kept here too.
+func encodeAccount(a *loyalty.Account) ([]byte, error) { return wire.FromAccount(a).MarshalVT() }
+
+func decodeAccount(id loyalty.AccountID, v []byte) (loyalty.Account, error) {
+	var m pb.Account
+	if err := m.UnmarshalVT(v); err != nil {
+		return loyalty.Account{}, fmt.Errorf("%w: account %d: %w", ErrCorrupt, id, err)
 	}
-	return b
+	a, err := wire.ToAccount(&m)
+	if err != nil {
+		return a, fmt.Errorf("%w: account %d: %w", ErrCorrupt, id, err)
+	}
+	if a.ID != id {
+		return a, fmt.Errorf("%w: account %d under the number %d", ErrCorrupt, a.ID, id)
+	}
+	return a, nil
 }
 
-func (r *reader) account(id loyalty.AccountID) loyalty.Account {
-	a := loyalty.Account{ID: id, State: loyalty.State(r.uint())}
-	n := r.uint()
-	if n > uint64(len(r.b)) { // a lot is three bytes at least
-		r.err = fmt.Errorf("%w: account %d with %d lots", ErrCorrupt, id, n)
-		return a
+func encodeRecord(rec *loyalty.Record) ([]byte, error) {
+	account, err := encodeAccount(&rec.Account)
+	if err != nil {
+		return nil, err
 	}
-	for range n {
-		a.Lots = append(a.Lots, loyalty.Lot{
-			Amount: loyalty.Points(r.uint()), ActiveFrom: loyalty.Instant(r.int()), Expires: loyalty.Instant(r.int()),
-		})
-	}
-	return a
-}
-
-func encodeRecord(rec *loyalty.Record) []byte {
 	b := binary.AppendUvarint(nil, rec.Version)
-	b = appendAccount(b, &rec.Account)
+	b = appendText(b, account)
 	keys := slices.SortedFunc(maps.Keys(rec.Cells), func(a, b loyalty.CellKey) int {
 		if a.Station != b.Station {
 			return int(a.Station) - int(b.Station)
@@ -198,14 +194,21 @@ func encodeRecord(rec *loyalty.Record) []byte {
 			b = binary.AppendUvarint(b, uint64(v))
 		}
 	}
-	return b
+	return b, nil
 }
 
 func decodeRecord(id loyalty.AccountID, v []byte) (*loyalty.Record, error) {
 	r := &reader{b: v}
 	rec := &loyalty.Record{Version: r.uint()}
-	rec.Account = r.account(id)
+	account := r.text()
 	n := r.uint()
+	if r.err != nil {
+		return nil, r.err
+	}
+	var err error
+	if rec.Account, err = decodeAccount(id, account); err != nil {
+		return nil, err
+	}
 	if n > uint64(len(r.b)) {
 		return nil, fmt.Errorf("%w: account %d with %d cells", ErrCorrupt, id, n)
 	}

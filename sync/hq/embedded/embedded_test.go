@@ -14,18 +14,21 @@ import (
 // lab is a store in a folder.
 type lab struct{ path string }
 
-func newLab(tb testing.TB) hqtest.Lab {
-	// In memory where there is such a folder: what is tested here is not the disk.
+func newLab(tb testing.TB) hqtest.Lab { return &lab{filepath.Join(memoryDir(tb), "hq.db")} }
+
+// memoryDir is a folder in memory where there is such a thing: for tests of anything but the disk.
+func memoryDir(tb testing.TB) string {
+	tb.Helper()
 	parent := "/dev/shm"
 	if _, err := os.Stat(parent); err != nil {
-		parent = ""
+		return tb.TempDir()
 	}
 	dir, err := os.MkdirTemp(parent, "hq")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) }) // what stays behind is gone with the machine
-	return &lab{filepath.Join(dir, "hq.db")}
+	return dir
 }
 
 func (l *lab) Open(tb testing.TB, now time.Time) hqtest.Store {

@@ -134,12 +134,20 @@ func (t *tx) saveLines(c *hq.Changes) error {
 
 func (t *tx) saveAccounts(c *hq.Changes) error {
 	for _, r := range c.Records {
-		if err := t.put(bAccount, u64(r.Account.ID), encodeRecord(r)); err != nil {
+		v, err := encodeRecord(r)
+		if err != nil {
+			return err
+		}
+		if err := t.put(bAccount, u64(r.Account.ID), v); err != nil {
 			return err
 		}
 	}
 	for _, a := range c.Openings {
-		if err := t.put(bOpening, u64(a.ID), appendAccount(nil, a)); err != nil {
+		v, err := encodeAccount(a)
+		if err != nil {
+			return err
+		}
+		if err := t.put(bOpening, u64(a.ID), v); err != nil {
 			return err
 		}
 	}

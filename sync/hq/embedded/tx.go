@@ -375,9 +375,8 @@ func (t *tx) Openings(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.A
 		if v == nil {
 			continue
 		}
-		r := &reader{b: v}
-		a := r.account(id)
-		if err := r.end(); err != nil {
+		a, err := decodeAccount(id, v)
+		if err != nil {
 			return nil, err
 		}
 		out[id] = &a

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq/hqtest"
+	"github.com/azs-edge/azs-edge/sync/mqtt"
+	"github.com/azs-edge/azs-edge/sync/mqtt/broker"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"azs-hq": main})
+}
+
+// TestScripts runs every script of testdata: the command line as it is typed. BROKER is a broker, PORT1 and PORT2 are
+// free.
+func TestScripts(t *testing.T) {
+	b, err := broker.Open(broker.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("BROKER", b.URL())
+			for _, name := range []string{"PORT1", "PORT2"} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+				if err := l.Close(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"listens": listens,
+			"sells":   func(ts *testscript.TestScript, _ bool, args []string) { sells(t, b, ts, args) },
+		},
+		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
+	})
+}
+
+// listens waits until somebody listens at an address.
+func listens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listens HOST:PORT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	retry := time.NewTicker(20 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", args[0])
+		if err == nil {
+			ts.Check(conn.Close())
+			return
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			ts.Fatalf("nobody listens at %s: %v", args[0], err)
+		}
+	}
+}
+
+// sells plays a station that sells once to an account, and once to one that does not exist, and waits for the
+// acknowledgement.
+func sells(t *testing.T, b *broker.Broker, ts *testscript.TestScript, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: sells STATION ACCOUNT")
+	}
+	station, err1 := strconv.ParseUint(args[0], 10, 32)
+	account, err2 := strconv.ParseUint(args[1], 10, 64)
+	if err1 != nil || err2 != nil {
+		ts.Fatalf("sells: %v %v", err1, err2)
+	}
+	j := hqtest.NewJournal(t, loyalty.StationID(station))
+	j.Sell(loyalty.AccountID(account), 0, 12_50)
+	j.Sell(999_999, 0, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	d, err := mqtt.NewDialer(mqtt.Config{Brokers: []string{b.URL()}, ClientID: "test-" + args[0], Subscribe: wire.StationFilters(j.Station)})
+	ts.Check(err)
+	s, err := d.Dial(ctx, wire.Message{})
+	ts.Check(err)
+	defer func() { ts.Check(s.Close()) }()
+	h := j.Hello()
+	hello, err := wire.Encode(&pb.Hello{
+		Station: uint32(h.Station), Epoch: 1, Nonce: h.Nonce[:], FirstSeq: 1, LastSeq: uint64(h.Last), LastHash: h.LastHash[:], Boot: h.Boot[:],
+		Version: "test", Schema: h.Schema, Session: 1,
+	})
+	ts.Check(err)
+	up, _, _, err := wire.SealBatch(1, 1, j.Hashes[0], j.Entries)
+	ts.Check(err)
+	again := time.NewTicker(500 * time.Millisecond)
+	defer again.Stop()
+	ts.Check(s.Publish(ctx, wire.Topic(j.Station, wire.Hello), hello))
+	for {
+		select {
+		case m := <-s.Messages():
+			switch _, kind, _ := wire.ParseTopic(m.Topic); kind {
+			case wire.Cursor:
+				ts.Check(s.Publish(ctx, wire.Topic(j.Station, wire.Up), up))
+			case wire.Ack:
+				if a, err := wire.Decode[pb.Ack](m.Payload); err == nil && a.Seq == 2 {
+					return
+				}
+			}
+		case <-again.C: // headquarters may not have been there yet
+			ts.Check(s.Publish(ctx, wire.Topic(j.Station, wire.Hello), hello))
+		case <-ctx.Done():
+			ts.Fatalf("headquarters do not acknowledge")
+		}
+	}
+}
+
+// TestEveryCommandTeaches holds that every command says what it is for, and every one that does something has an
+// example.
+func TestEveryCommandTeaches(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s: %q", c.CommandPath(), c.Short)
+		}
+		if !c.HasSubCommands() && !strings.Contains(c.Example, c.CommandPath()) {
+			t.Errorf("%s has no example of itself", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRootCmd())
+}

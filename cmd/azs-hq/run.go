@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/azs-edge/azs-edge/config"
+	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/hq/embedded"
+	"github.com/azs-edge/azs-edge/sync/mqtt"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+func newRunCmd() *cobra.Command {
+	var brokers []string
+	var shards, metrics, enrol string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Receive the stations' journals until told to stop",
+		Long: `Takes in what the stations send, applies it, and acknowledges it after it is on the disk;
+answers their questions; tells them what changes. It may be killed at any moment: the stations
+send again whatever was not acknowledged.
+
+Everything has a key in the configuration file; the flags are for a first try. Metrics for
+Prometheus are at /metrics and the health at /healthz of --metrics (default 127.0.0.1:9714).`,
+		Example: `  azs-hq run
+  azs-hq run --store ./hq.db --broker tcp://127.0.0.1:1883 --enrol auto`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if enrol != "auto" && enrol != "list" {
+				return withHint(fmt.Errorf("--enrol %q", enrol), "list takes the stations that were added (`azs-hq stations add`), auto takes every station that says hello")
+			}
+			var extra []string
+			for name, value := range map[string]string{
+				"AZS_HQ_BROKERS": strings.Join(brokers, ","), "AZS_HQ_SHARDS": shards, "AZS_HQ_METRICS_LISTEN": metrics,
+			} {
+				if value != "" {
+					extra = append(extra, name+"="+value)
+				}
+			}
+			c, err := loadSettings(cmd, extra...)
+			if err != nil {
+				return err
+			}
+			return runHQ(cmd.Context(), c, enrol == "auto", newLogger(cmd, c.Log))
+		},
+	}
+	cmd.Flags().StringSliceVar(&brokers, "broker", nil, "`address` of a broker, as tls://host:8883; may be given several times")
+	cmd.Flags().StringVar(&shards, "shards", "", "`shards` to serve, as 0-31; default all")
+	cmd.Flags().StringVar(&metrics, "metrics", "", "loopback `address` of /metrics and /healthz")
+	cmd.Flags().StringVar(&enrol, "enrol", "list", "which stations may speak: `list` or auto")
+	return cmd
+}
+
+func newLogger(cmd *cobra.Command, c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	opt := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), opt))
+	}
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), opt))
+}
+
+// clientID names the process to the broker: two that serve the same shards end each other, which is right.
+func clientID(s config.Shards) string { return fmt.Sprintf("azs-hq-%016x", uint64(s)) }
+
+// filters are what the shards' stations publish to.
+func filters(s config.Shards) (out []string) {
+	if s == config.AllShards {
+		return wire.HQFilters(0, wire.Shards-1)
+	}
+	for n := range wire.Shards {
+		if s.Has(n) {
+			out = append(out, wire.HQFilters(n, n)...)
+		}
+	}
+	return out
+}
+
+func runHQ(ctx context.Context, c config.HQ, autoEnrol bool, log *slog.Logger) (err error) {
+	dialer, err := mqtt.NewDialer(mqtt.Config{
+		Brokers: c.Brokers, ClientID: clientID(c.Shards), Subscribe: filters(c.Shards), Username: c.Username, PasswordFile: c.PasswordFile,
+		TLS:       mqtt.TLS{CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile},
+		KeepAlive: c.KeepAlive, Buffer: 4096, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	token, err := ensureToken(c.HTTP.TokenFile, rand.Text)
+	if err != nil {
+		return err
+	}
+	store, err := embedded.Open(embedded.Config{Path: c.Store.Path})
+	if err != nil {
+		if errors.Is(err, embedded.ErrInUse) {
+			return withHint(err, "another azs-hq runs on it, or a command is just at work; stop it, or name another file with --store")
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	books := hq.NewBooks(hq.BooksConfig{Store: store, AutoEnrol: autoEnrol})
+	if err := firstProgramme(ctx, books, c.Programme.File, log); err != nil {
+		return err
+	}
+	metrics := hq.NewMetrics()
+	receiver := hq.NewReceiver(hq.Config{Books: books, Dialer: dialer, Log: log, Metrics: metrics})
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return receiver.Run(ctx) })
+	work.Go(func() error { return serve(ctx, c.HTTP.Listen, newAdmin(store, books, token, log)) })
+	if c.Metrics.Listen != "" {
+		work.Go(func() error { return serve(ctx, c.Metrics.Listen, watch(receiver, books, metrics)) })
+	}
+	log.Info("headquarters run", "store", c.Store.Path, "api", c.HTTP.Listen, "metrics", c.Metrics.Listen, "shards", c.Shards.String(), "version", buildVersion().Version)
+	err = work.Wait()
+	log.Info("headquarters have stopped")
+	return err
+}
+
+// firstProgramme publishes the configured programme if it is newer than the one in force.
+func firstProgramme(ctx context.Context, books *hq.Books, file string, log *slog.Logger) error {
+	if file == "" {
+		return nil
+	}
+	source, err := readProgramme(file)
+	if err != nil {
+		return err
+	}
+	p, err := books.Publish(ctx, source)
+	switch {
+	case errors.Is(err, hq.ErrOldProgramme):
+		log.Info("the programme in force is newer than the configured file", "file", file)
+	case err != nil:
+		return err
+	default:
+		log.Info("programme in force", "name", p.Name, "version", p.Version)
+	}
+	return nil
+}
+
+// The bounds of a call. Answers are not bounded in time: a stream may be followed for days.
+const (
+	readTimeout = time.Minute
+	idleTimeout = 2 * time.Minute
+	goodbye     = 5 * time.Second
+)
+
+// serve serves until ctx is done, and then lets calls finish.
+func serve(ctx context.Context, address string, h http.Handler) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return withHint(err, "another program has the address; give --listen or --metrics another one")
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	err = s.Shutdown(bye)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.Close()
+	}
+	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// Health is what /healthz answers, with status 503 if the store cannot be read.
+type health struct {
+	OK        bool `json:"ok"`
+	Connected bool `json:"connected"` // to a broker
+}
+
+// watch is for those who watch: metrics and health.
+func watch(r *hq.Receiver, books *hq.Books, m *hq.Metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, req *http.Request) {
+		err := books.Store().View(req.Context(), func(tx hq.Tx) error {
+			_, _, err := tx.Programme()
+			return err
+		})
+		w.Header().Set("Content-Type", "application/json")
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(health{OK: err == nil, Connected: r.Connected()}) // the caller has gone
+	})
+	return mux
+}
+
+// readProgramme reads a programme's file, bounded.
+func readProgramme(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the programme: %w", err)
+	}
+	return b, nil
+}
