@@ -335,8 +335,8 @@ func (w *walk) freelist() error {
 			}
 		}
 	}
-	for id := range w.meta.end {
-		if i := id / 64; i < uint64(len(w.seen)) && w.seen[i]&(1<<(id%64)) == 0 {
+	for id := range min(w.meta.end, uint64(len(w.seen))*64) {
+		if w.seen[id/64]&(1<<(id%64)) == 0 {
 			if err := w.bad(fmt.Sprintf("page %d is neither in use nor free", id)); err != nil {
 				return err
 			}
