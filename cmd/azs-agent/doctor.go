@@ -193,7 +193,9 @@ func (d *doctor) ask(ctx context.Context) {
 		services <- s
 	}()
 	if d.cfgErr == nil {
-		d.agent = probeAgent(ctx, d.cfg)
+		if d.agent = probeAgent(ctx, d.cfg); d.agent.status == nil {
+			d.agent.holder, d.agent.held = d.ledgerHolder()
+		}
 	}
 	d.service = <-services
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/azs-edge/azs-edge/agent/ledger"
 	"github.com/azs-edge/azs-edge/config"
+	"github.com/azs-edge/azs-edge/pos/scanner"
 )
 
 func pass(name, text string) finding {
@@ -151,6 +152,8 @@ type agentFacts struct {
 	err     error          // why not
 	address string         // where it was asked
 	taken   []string       // addresses of the configuration at which somebody listens, although no agent answered
+	holder  scanner.Process
+	held    bool // holder has the ledger open, although no agent answered
 }
 
 // judgeAgent is about the running agent, or about who is in its place.
@@ -169,7 +172,9 @@ func judgeAgent(a advice, f agentFacts, s serviceFacts, number uint32, version s
 	switch {
 	case errors.Is(f.err, fs.ErrPermission):
 		return one(warn(name, "cannot be asked without its token", a.asRoot()))
-	case len(f.taken) > 0 && s.runs():
+	case f.held && !s.runs(): // started by hand; ending it loses nothing that was answered
+		return one(fail(name, fmt.Sprintf("%s runs, but cannot be asked: %v", f.holder, f.err), fmt.Sprintf("kill %d", f.holder.PID)))
+	case (f.held || len(f.taken) > 0) && s.runs():
 		return one(fail(name, fmt.Sprintf("runs, but cannot be asked: %v", f.err), a.verb("service restart")))
 	case len(f.taken) > 0:
 		var found []finding
@@ -218,7 +223,7 @@ func judgeHQ(a advice, st *stationStatus, number uint32) []finding {
 		return nil
 	}
 	hq := st.HQ
-	backlog := counted(int(hq.Backlog), "entry") + " not acknowledged"
+	backlog := "1 entry not acknowledged"
 	if hq.Backlog != 1 {
 		backlog = fmt.Sprintf("%d entries not acknowledged", hq.Backlog)
 	}
@@ -232,11 +237,19 @@ func judgeHQ(a advice, st *stationStatus, number uint32) []finding {
 	case hq.Reason == "trimmed":
 		return []finding{fail(name, "headquarters needs entries that this station no longer keeps; "+backlog+": tell headquarters", a.log())}
 	case !hq.Online:
-		return []finding{fail(name, fmt.Sprintf("out of reach since %s, %s (%s)", hq.Since.Local().Format(time.DateTime), backlog, orElse(hq.Reason, "it does not answer")), a.log())}
+		return []finding{fail(name, fmt.Sprintf("out of reach%s, %s (%s)", since(hq.Since), backlog, orElse(hq.Reason, "it does not answer")), a.log())}
 	case hq.Backlog > manyEntries:
 		return []finding{warn(name, "answers, "+backlog, a.verb("status"))}
 	}
-	return []finding{pass(name, fmt.Sprintf("answers since %s, %s", hq.Since.Local().Format(time.DateTime), backlog))}
+	return []finding{pass(name, fmt.Sprintf("answers%s, %s", since(hq.Since), backlog))}
+}
+
+// since tells from when on, if that is known.
+func since(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " since " + t.Local().Format(time.DateTime)
 }
 
 // manyEntries is a backlog that a working link does not have: a second or two of sending.

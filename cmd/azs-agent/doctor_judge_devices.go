@@ -132,15 +132,23 @@ func judgeFastCommit(f fastCommitFacts) []finding {
 // which knows what it sends.
 func judgeCards(a advice, c config.Cards, scanners int) []finding {
 	const name = "cards"
-	known := len(c.Ranges) + len(c.URLHosts) + len(c.TokenPrefixes)
-	switch {
-	case scanners == 0:
+	if scanners == 0 {
 		return nil
-	case known == 0:
+	}
+	var known []string
+	for _, k := range []struct {
+		n    int
+		noun string
+	}{{len(c.Ranges), "range of numbers"}, {len(c.URLHosts), "host of links"}, {len(c.TokenPrefixes), "beginning of tokens"}} {
+		if k.n > 0 {
+			first, rest, _ := strings.Cut(k.noun, " ")
+			known = append(known, counted(k.n, first)+" "+rest)
+		}
+	}
+	if len(known) == 0 {
 		return []finding{warn(name, "none are named under `cards`: every scan is taken for something else", a.verb("scanner check --range 7005:16:luhn"))}
 	}
-	return []finding{pass(name, fmt.Sprintf("%s of numbers, %s of links, %s of tokens",
-		counted(len(c.Ranges), "range"), counted(len(c.URLHosts), "host"), counted(len(c.TokenPrefixes), "beginning")))}
+	return []finding{pass(name, strings.Join(known, ", "))}
 }
 
 // scannerFacts are about one scanner of the configuration.

@@ -17,6 +17,7 @@ import (
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/config"
 	"github.com/azs-edge/azs-edge/pos/api"
+	"github.com/azs-edge/azs-edge/pos/scanner"
 )
 
 func (d *doctor) checkConfig(context.Context) []finding {
@@ -228,7 +229,8 @@ func (d *doctor) probeLedger(ctx context.Context) ledgerFacts {
 		f.err = err
 		return f
 	}
-	if f.holder = d.ledgerHolder(); f.holder != "" {
+	if p, held := d.ledgerHolder(); held {
+		f.holder = p.String()
 		return f
 	}
 	if d.service.runs() { // it is about to open the file, or the system does not tell who has
@@ -237,17 +239,14 @@ func (d *doctor) probeLedger(ctx context.Context) ledgerFacts {
 	}
 	f.report, f.err = ledger.CheckFile(ctx, f.path, func(n uint64) { f.records = n })
 	f.late = errors.Is(f.err, context.DeadlineExceeded)
-	if f.err != nil {
-		f.holder = d.ledgerHolder() // an agent that started meanwhile has changed the file under the reader
+	if p, held := d.ledgerHolder(); held {
+		f.holder = p.String() // an agent that started meanwhile has changed the file under the reader
 	}
 	return f
 }
 
 // ledgerHolder is the process that has the ledger open, as far as the system tells. The lock itself is not tried: an agent
 // that starts at that moment would find it taken.
-func (d *doctor) ledgerHolder() string {
-	if p, held := d.host.LockHolder(d.cfg.Ledger.Path + ".lock"); held {
-		return p.String()
-	}
-	return ""
+func (d *doctor) ledgerHolder() (scanner.Process, bool) {
+	return d.host.LockHolder(d.cfg.Ledger.Path + ".lock")
 }

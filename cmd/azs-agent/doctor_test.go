@@ -142,6 +142,8 @@ func TestJudgeAgent(t *testing.T) {
 			[]verdict{{statusWarning, "is of station 18, the configuration says 17", "azs-agent service restart"}}},
 		{"token kept from us", agentFacts{err: fs.ErrPermission, taken: []string{address}}, running, []verdict{{statusWarning, "without its token", "sudo azs-agent doctor"}}},
 		{"hangs", agentFacts{err: refused, taken: []string{address}}, running, []verdict{{statusFailed, "cannot be asked", "azs-agent service restart"}}},
+		{"hangs by hand", agentFacts{err: refused, taken: []string{address}, held: true, holder: scanner.Process{PID: 9, Name: "azs-agent"}}, serviceFacts{err: errNoManager},
+			[]verdict{{statusFailed, "azs-agent (pid 9) runs, but cannot be asked", "kill 9"}}},
 		{"ports taken", agentFacts{err: refused, taken: []string{address, "127.0.0.1:9713"}}, stopped, []verdict{
 			{statusFailed, address + " is taken by another program", "ss -ltnp 'sport = :8713'"}, {statusFailed, "9713 is taken", "ss -ltnp 'sport = :9713'"}}},
 		{"stopped", agentFacts{err: refused}, stopped, nil},
@@ -242,6 +244,7 @@ func TestJudgeScanner(t *testing.T) {
 	expect(t, []finding{judgeModemManager(mm), judgeModemManager(modemFacts{})}, verdict{statusOK, "keeps it off", ""}, verdict{statusOK, "does not run", ""})
 	expect(t, judgeCards(onLinux, config.Cards{}, 1), verdict{statusWarning, "every scan", "azs-agent scanner check --range 7005:16:luhn"})
 	expect(t, judgeCards(onLinux, config.Cards{}, 0))
+	expect(t, judgeCards(onLinux, config.Cards{Ranges: make([]config.CardRange, 2), URLHosts: []string{"a"}}, 1), verdict{statusOK, "2 ranges of numbers, 1 host of links", ""})
 }
 
 func TestJudgeDisk(t *testing.T) {
