@@ -62,7 +62,8 @@ A new station:
 
   azs-agent init                 asks a few questions and writes the configuration
   azs-agent service install      starts the agent, now and with the machine
-  azs-agent service status       says whether it runs`,
+  azs-agent service status       says whether it runs
+  azs-agent doctor               looks at everything, and says how to mend what is wrong`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
