@@ -44,6 +44,11 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	// The model test restarts ledgers, and restarting syncs: fewer rounds than rapid's hundred; the flag goes before.
+	if err := flag.Set("rapid.checks", "40"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -179,6 +180,34 @@ func TestASecondProcessIsRefusedWithTheFirstsNumber(t *testing.T) {
 	_, err := Open(context.Background(), cfg)
 	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("process %d;", os.Getpid())) {
 		t.Errorf("second opening: %v", err)
+	}
+}
+
+func TestRunsThatDidNotCloseAreCounted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	for want := range 3 {
+		l, err := lockFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.crashes != want {
+			t.Errorf("%d runs did not close, want %d", l.crashes, want)
+		}
+		if err := l.f.Close(); err != nil { // as the system does for a process that was killed
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{3, 0} {
+		l, err := lockFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.crashes != want {
+			t.Errorf("%d runs did not close, want %d", l.crashes, want)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

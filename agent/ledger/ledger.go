@@ -56,7 +56,8 @@ type Config struct {
 	// Retain is how long acknowledged entries and the sales that ended in them are kept. Default: 90 days.
 	Retain time.Duration
 	// VerifyBytes is the size up to which Open reads the whole file and checks structure and checksums before it trusts
-	// it; a larger file is checked page by page as it is used. Default: 256 MiB, read in less than half a second.
+	// it; a larger file is checked page by page as it is used, and read whole only after two runs in a row have ended
+	// without closing it. Default: 256 MiB, read in less than half a second.
 	VerifyBytes int64
 	// BackupRate bounds a backup, in bytes a second, so that sales do not feel it. Default: 30 MB/s.
 	BackupRate int64
@@ -175,7 +176,8 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	if l.lock, err = lockFile(l.cfg.Path + ".lock"); err != nil {
 		return err
 	}
-	if err := l.load(false); err != nil {
+	// Two runs that ended without closing may have met a page that takes bbolt down: trust nothing then, at any size.
+	if err := l.load(l.lock.crashes >= 2); err != nil {
 		return errors.Join(err, l.lock.Close())
 	}
 	if !l.reborn { // a new epoch has begun with a Started entry

@@ -9,8 +9,12 @@ import (
 	"strings"
 )
 
-// fileLock is a lock that ends with the process that holds it, on a file that says which process that is.
-type fileLock struct{ f *os.File }
+// fileLock is a lock that ends with the process that holds it, on a file that says which process that is, and how many
+// before it, in a row, have ended without giving it up.
+type fileLock struct {
+	f       *os.File
+	crashes int
+}
 
 // errHeld means that another process holds the lock.
 var errHeld = errors.New("the lock is held")
@@ -23,32 +27,45 @@ func lockFile(path string) (*fileLock, error) {
 	if err := tryLock(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, errHeld) {
-			return nil, fmt.Errorf("%w by process %s; stop it first (systemctl stop azs-agent), or ask it: %s", ErrInUse, holder(f), path)
+			pid, _, _ := lockContent(f)
+			return nil, fmt.Errorf("%w by process %s; stop it first (systemctl stop azs-agent), or ask it: %s", ErrInUse, pid, path)
 		}
 		return nil, fmt.Errorf("lock the ledger: %w", err)
 	}
-	if err := errors.Join(f.Truncate(0), writePid(f)); err != nil {
+	l := &fileLock{f: f}
+	if _, crashes, held := lockContent(f); held {
+		l.crashes = crashes + 1
+	}
+	if err := errors.Join(f.Truncate(0), l.write()); err != nil {
 		return nil, errors.Join(fmt.Errorf("write the ledger's lock: %w", err), f.Close())
 	}
-	return &fileLock{f}, nil
+	return l, nil
 }
 
-func writePid(f *os.File) error {
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+func (l *fileLock) write() error {
+	_, err := l.f.WriteAt(fmt.Appendf(nil, "%d %d\n", os.Getpid(), l.crashes), 0)
 	return err
 }
 
-func holder(f *os.File) string {
-	b, err := io.ReadAll(io.NewSectionReader(f, 0, 32))
-	if pid := strings.TrimSpace(string(b)); err == nil && pid != "" {
-		return pid
+// lockContent reads who holds the lock, or held it when it ended; held is false if it was given up.
+func lockContent(f *os.File) (pid string, crashes int, held bool) {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, 64))
+	fields := strings.Fields(string(b))
+	if err != nil || len(fields) == 0 {
+		return "of unknown number", 0, false
 	}
-	return "of unknown number"
+	if len(fields) > 1 {
+		crashes, err = strconv.Atoi(fields[1])
+		if err != nil || crashes < 0 {
+			crashes = 0
+		}
+	}
+	return fields[0], crashes, true
 }
 
 // Close gives the lock up. The file stays: removing it could take a lock away from the next.
 func (l *fileLock) Close() error {
-	if err := l.f.Close(); err != nil {
+	if err := errors.Join(l.f.Truncate(0), l.f.Close()); err != nil {
 		return fmt.Errorf("give up the ledger's lock: %w", err)
 	}
 	return nil
