@@ -122,7 +122,7 @@ func judgeService(a advice, s serviceFacts, answers bool) []finding {
 	case s.State == stateRunning && detail != "":
 		return one(warn(name, text, s.Hint))
 	case s.State == stateRunning && !s.Enabled:
-		return one(warn(name, "running, but does not start with the machine", a.verb("service install")))
+		return one(warn(name, "running, but does not start with the machine", a.on("sc config azs-agent start= auto", "systemctl enable azs-agent")))
 	case s.State == stateRunning:
 		if s.PID > 0 {
 			text += fmt.Sprintf(", process %d", s.PID)
@@ -307,7 +307,7 @@ func judgeLedger(a advice, f ledgerFacts) finding {
 	case f.missing:
 		return pass(name, f.path+" is not there yet: the agent's first start makes it")
 	case f.holder != "":
-		return warn(name, "not read: "+f.holder+" has it open", a.verb("service restart"))
+		return warn(name, "not read: "+f.holder+" may be writing it", a.verb("journal verify"))
 	case errors.Is(f.err, fs.ErrPermission):
 		return warn(name, f.path+" may not be read by this user", a.asRoot())
 	case f.late:

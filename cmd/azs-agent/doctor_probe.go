@@ -160,6 +160,7 @@ func (d *doctor) checkStorage(ctx context.Context) []finding {
 
 func (d *doctor) probeDisk() diskFacts {
 	f := diskFacts{path: d.cfg.Ledger.Path, limit: int64(d.cfg.Ledger.MaxSize), known: serviceUser() != nil}
+	f.absent = d.service.err == nil && d.service.State == stateAbsent
 	folder := filepath.Dir(f.path)
 	if _, f.err = os.Stat(folder); f.err != nil {
 		return f

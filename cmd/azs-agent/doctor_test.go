@@ -101,7 +101,7 @@ func TestJudgeService(t *testing.T) {
 		{"no answer", serviceFacts{err: errors.New("systemctl: no bus")}, false, []verdict{{statusWarning, "no bus", "systemctl status azs-agent"}}},
 		{"absent", of(serviceStatus{State: stateAbsent}), false, []verdict{{statusFailed, "not installed", "azs-agent service install"}}},
 		{"by hand", of(serviceStatus{State: stateAbsent}), true, []verdict{{statusWarning, "will not start with the machine", "azs-agent service install"}}},
-		{"disabled", of(serviceStatus{State: stateRunning}), true, []verdict{{statusWarning, "does not start with", "azs-agent service install"}}},
+		{"disabled", of(serviceStatus{State: stateRunning}), true, []verdict{{statusWarning, "does not start with", "systemctl enable azs-agent"}}},
 		{"shadowed", of(serviceStatus{State: stateRunning, Enabled: true, Detail: "x hides\nthe unit", Hint: "rm x"}), true,
 			[]verdict{{statusWarning, "running: x hides; the unit", "rm x"}}},
 		{"stopped", of(serviceStatus{State: stateStopped}), false, []verdict{{statusFailed, "stopped", "azs-agent service start"}}},
@@ -184,7 +184,7 @@ func TestJudgeLedger(t *testing.T) {
 		{"full", ledgerFacts{status: station(func(s *stationStatus) { s.Ledger.Full = true })}, verdict{statusFailed, "full", "df -h /l"}},
 		{"frozen", ledgerFacts{status: station(func(s *stationStatus) { s.Ledger.Frozen = true })}, verdict{statusWarning, "accrues only", "azs-agent status"}},
 		{"none", ledgerFacts{missing: true, err: fs.ErrNotExist}, verdict{statusOK, "first start makes it", ""}},
-		{"held", ledgerFacts{holder: "azs-agent (pid 9)", err: bad}, verdict{statusWarning, "azs-agent (pid 9) has it open", "azs-agent service restart"}},
+		{"held", ledgerFacts{holder: "azs-agent (pid 9)", err: bad}, verdict{statusWarning, "azs-agent (pid 9) may be writing it", "azs-agent journal verify"}},
 		{"hidden", ledgerFacts{err: fs.ErrPermission}, verdict{statusWarning, "by this user", "sudo azs-agent doctor"}},
 		{"large", ledgerFacts{late: true, records: 5, err: context.DeadlineExceeded}, verdict{statusWarning, "5 records are sound so far", "azs-agent journal verify"}},
 		{"corrupt", ledgerFacts{err: bad}, verdict{statusFailed, "1 findings (the next start", "azs-agent service restart"}},
@@ -276,6 +276,9 @@ func TestJudgeDisk(t *testing.T) {
 	}
 	expect(t, []finding{timed(900, 2, 1), timed(19, 21, 25), timed(190, 201, 900)},
 		verdict{statusOK, "in 2ms (median of 3, the slowest 900ms)", ""}, verdict{statusWarning, "21ms", health}, verdict{statusFailed, "201ms", health})
+	expect(t, []finding{judgeSync(onLinux, syncFacts{folder: "/l", times: []time.Duration{time.Microsecond}})}, verdict{statusWarning, "in memory only", "findmnt -T /l"})
+	fresh := diskFacts{path: config.DefaultAgent().Ledger.Path, err: fs.ErrNotExist, absent: true}
+	expect(t, []finding{judgeDisk(onLinux, fresh)}, verdict{statusFailed, "is not there", "azs-agent service install"})
 	expect(t, []finding{judgeSync(onLinux, syncFacts{folder: "/l", err: fs.ErrPermission})}, verdict{statusWarning, "not timed", "sudo azs-agent doctor"})
 
 	used := fastCommitFacts{used: true, device: "/dev/sda1", kernel: "5.10.0-28-amd64"}
