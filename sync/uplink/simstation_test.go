@@ -65,6 +65,7 @@ type station struct {
 	lives  byte
 	atOnce int         // entries that a read returns at most
 	first  loyalty.Seq // the oldest entry kept
+	onRead func(found int)
 	aside  []*pb.Quarantined
 }
 
@@ -248,20 +249,27 @@ func (l *life) HashAt(epoch loyalty.Epoch, seq loyalty.Seq) (wire.Hash, error) {
 }
 
 func (l *life) Read(_ context.Context, epoch loyalty.Epoch, from loyalty.Seq, maxEntries, maxBytes int) ([][]byte, error) {
+	out, after, err := l.read(epoch, from, maxEntries)
+	if after != nil {
+		after(len(out)) // without the lock: it may wait
+	}
+	return out, err
+}
+
+func (l *life) read(epoch loyalty.Epoch, from loyalty.Seq, maxEntries int) (out [][]byte, after func(int), err error) {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if err := l.step(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d := l.s.disk
 	if epoch != d.epoch || from == 0 {
-		return nil, fmt.Errorf("no epoch %d", epoch)
+		return nil, nil, fmt.Errorf("no epoch %d", epoch)
 	}
-	var out [][]byte
 	for i := int(from) - 1; i < len(d.entries) && len(out) < min(maxEntries, l.s.atOnce); i++ {
 		out = append(out, d.entries[i])
 	}
-	return out, nil
+	return out, l.s.onRead, nil
 }
 
 func (l *life) Acked(_ context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, aside []*pb.Quarantined) error {

@@ -198,20 +198,34 @@ func (r *rig) ack(seq loyalty.Seq, credit uint64) {
 
 const plenty = 1 << 20
 
+// opening is what follows the first cursor of a connection: the birth and the first batch, which may overtake each other.
+func (r *rig) opening() (b *wire.Batch) {
+	r.Helper()
+	births := 0
+	for range 2 {
+		m := <-r.hq.messages
+		switch m.Topic {
+		case wire.Topic(simStation, wire.Up):
+			var err error
+			if b, err = wire.OpenBatch(m.Payload); err != nil {
+				r.Fatal(err)
+			}
+		case wire.Topic(simStation, wire.State):
+			births++
+		}
+	}
+	if b == nil || births != 1 {
+		r.Fatal("after the cursor came something else than a birth and a batch")
+	}
+	return b
+}
+
 // online greets and takes the first entry, the one that says that the agent has started.
 func (r *rig) online() *pb.Hello {
 	r.Helper()
 	h := r.hello(time.Second)
 	r.cursor(h, 0, plenty)
-	var got []wire.Kind
-	for range 2 { // the birth and the first batch overtake each other
-		m := <-r.hq.messages
-		_, k, _ := wire.ParseTopic(m.Topic)
-		got = append(got, k)
-	}
-	if got[0] == got[1] || (got[0] != wire.Up && got[1] != wire.Up) || (got[0] != wire.State && got[1] != wire.State) {
-		r.Fatalf("after the cursor came %v", got)
-	}
+	r.opening()
 	r.ack(1, plenty)
 	time.Sleep(time.Second)
 	if s := r.up.Status(); !s.Online || s.Backlog != 0 {
@@ -478,6 +492,57 @@ func TestFork(t *testing.T) {
 		r.cursor(h, 0, plenty)
 		if b := r.batch(time.Second); b.Epoch != 5 || b.First != 1 || b.Last() != 1 {
 			r.Errorf("batch %d/%d to %d", b.Epoch, b.First, b.Last())
+		}
+	})
+}
+
+// TestForkFoundHere: headquarters, which cannot see behind its cursor, goes on; the station knows better.
+func TestForkFoundHere(t *testing.T) {
+	for name, c := range map[string]struct {
+		seq  uint64
+		hash wire.Hash
+	}{
+		"another entry at the cursor":   {seq: 1, hash: wire.Hash{1}},
+		"another beginning":             {seq: 0, hash: wire.Hash{1}},
+		"more than was ever written":    {seq: 9, hash: wire.Hash{1}},
+		"another entry at the very end": {seq: 2, hash: wire.Hash{1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, nil, func(r *rig) {
+				h := r.hello(time.Second)
+				r.w.st.sell()
+				r.send(wire.Cursor, &pb.Cursor{Epoch: 1, Seq: c.seq, Hash: c.hash[:], Credit: plenty, Session: h.Session})
+				if h = r.hello(time.Second); h.Epoch != 2 || h.LastSeq != 2 {
+					r.Errorf("hello of epoch %d, last %d", h.Epoch, h.LastSeq)
+				}
+				r.cursor(h, 0, plenty)
+				if b := r.opening(); b.Epoch != 2 || b.Last() != 2 {
+					r.Errorf("batch %d/%d to %d", b.Epoch, b.First, b.Last())
+				}
+			})
+		})
+	}
+}
+
+// TestAppendedDuringTheLastRead: an entry that is written between the look that finds nothing and its outcome is sent.
+func TestAppendedDuringTheLastRead(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		r.online()
+		once := false
+		r.station(func(s *station) {
+			s.onRead = func(found int) {
+				if found == 0 && !once {
+					once = true
+					r.w.st.sell()
+					time.Sleep(time.Millisecond) // the loop hears of it before this look has come to its end
+				}
+			}
+		})
+		r.w.st.sell()
+		r.batch(time.Second)
+		r.ack(2, plenty)
+		if b := r.batch(time.Second); b.First != 3 {
+			r.Errorf("the batch begins at %d", b.First)
 		}
 	})
 }
