@@ -46,7 +46,7 @@ func newCounter(c config.Scanner, cards config.Cards, desk *Desk, hub *api.Hub, 
 	if err != nil {
 		return nil, fmt.Errorf("scanner %s: %w", c.Name, err)
 	}
-	sc.Logger = k.log
+	sc.Logger = log // the scanner names itself
 	sc.OnFrame = func(f scanner.Frame) {
 		select {
 		case k.frames <- f:
