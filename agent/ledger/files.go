@@ -23,8 +23,12 @@ func writeFile(path string, b []byte) error {
 	return replaceFile(temp, path)
 }
 
-// replaceFile moves a file that is on the disk into the place of another, durably.
+// replaceFile moves a file that is on the disk into the place of another, durably. What root makes for the agent by
+// restoring or compacting belongs to whom the folder belongs to: the agent has to open it.
 func replaceFile(from, to string) error {
+	if err := giveToFolder(from, filepath.Dir(to)); err != nil {
+		return err
+	}
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -23,6 +24,9 @@ func lockFile(path string) (*fileLock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's lock: %w", err)
+	}
+	if err := giveToFolder(path, filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the ledger's lock: %w", err), f.Close())
 	}
 	if err := tryLock(f); err != nil {
 		defer f.Close()

@@ -31,6 +31,18 @@ func syncFolder(dir string) error {
 	return nil
 }
 
+// giveToFolder gives a file that root has made to the owner of the folder.
+func giveToFolder(path, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var s unix.Stat_t
+	if err := unix.Stat(dir, &s); err != nil {
+		return fmt.Errorf("look at folder %s: %w", dir, err)
+	}
+	return os.Chown(path, int(s.Uid), int(s.Gid))
+}
+
 // diskFree is what an ordinary process may still write to the disk of a file, in bytes.
 func diskFree(path string) (int64, error) {
 	var s unix.Statfs_t

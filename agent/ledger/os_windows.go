@@ -23,6 +23,9 @@ func tryLock(f *os.File) error {
 // syncFolder does nothing: Windows writes a rename through its own journal.
 func syncFolder(string) error { return nil }
 
+// giveToFolder has nothing to do: a new file takes its folder's access list.
+func giveToFolder(string, string) error { return nil }
+
 // diskFree is what this process may still write to the disk of a file, in bytes.
 func diskFree(path string) (int64, error) {
 	dir, err := windows.UTF16PtrFromString(filepath.Dir(path))
