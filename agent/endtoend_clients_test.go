@@ -211,7 +211,7 @@ func (k *killed) checkOperations(lines map[loyalty.StationID][]*hq.Line, m *mode
 			case loyalty.SaleClosed:
 				ended[b.Sale]++
 				k.same(station, b.Sale, m, func(s *sold) bool {
-					return s.ended == "closed" && s.redeemed == b.Redeemed && s.earned == b.Earned.Amount && cardOf(s.account) == b.Card
+					return s.ended == "closed" && s.redeemed == b.Redeemed && s.earned == b.Points() && cardOf(s.account) == b.Card
 				})
 			case loyalty.SaleVoided:
 				ended[b.Sale]++

@@ -123,7 +123,7 @@ func (b *rebuilt) closed(p place, e *loyalty.Entry, c loyalty.SaleClosed) {
 	}
 	s.Quote = loyalty.Quote{
 		Programme: e.Programme, Total: c.Receipt.Total(), Redeem: c.Redeemed, Discount: c.Discount, Pay: c.Receipt.Total() - c.Discount,
-		Earn: c.Earned.Amount, Lot: c.Earned,
+		Lines: c.LineDiscounts, Earn: c.Points(), LineEarn: c.LineEarned, Lots: c.Earned, Counted: c.Counted, Claims: c.Claims,
 	}
 	b.sales[c.Sale] = sale{s, p.epoch}
 }

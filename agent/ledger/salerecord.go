@@ -99,7 +99,7 @@ func parseReceipt(b []byte) (loyalty.Receipt, error) {
 	if err := m.UnmarshalVT(b); err != nil {
 		return loyalty.Receipt{}, fmt.Errorf("%w: receipt: %w", ErrCorrupt, err)
 	}
-	r := loyalty.Receipt{Tender: loyalty.Tender(m.Tender & 0xff), Lines: make([]loyalty.Line, len(m.Lines))}
+	r := loyalty.Receipt{Tender: loyalty.Tender(m.Tender & 0xff), Lines: make([]loyalty.Line, len(m.Lines)), Promo: m.Promo}
 	for i, l := range m.Lines {
 		r.Lines[i] = loyalty.Line{
 			Kind: loyalty.LineKind(l.Kind & 0xff), Code: l.Code, Group: l.Group,
@@ -115,14 +115,24 @@ func parseReceipt(b []byte) (loyalty.Receipt, error) {
 func quoteMessage(q *loyalty.Quote) *ledgerpb.Quote {
 	m := &ledgerpb.Quote{
 		Programme: q.Programme, Total: int64(q.Total), Redeem: int64(q.Redeem), Discount: int64(q.Discount), Pay: int64(q.Pay),
-		Earn: int64(q.Earn), LotAmount: int64(q.Lot.Amount), LotActiveFrom: int64(q.Lot.ActiveFrom), LotExpires: int64(q.Lot.Expires),
-		MaxRedeem: int64(q.MaxRedeem),
+		Earn: int64(q.Earn), Form: uint32(q.Form), MaxRedeem: int64(q.MaxRedeem),
 	}
 	for _, k := range q.Lines {
 		m.Lines = append(m.Lines, int64(k))
 	}
+	for _, p := range q.LineEarn {
+		m.LineEarn = append(m.LineEarn, int64(p))
+	}
+	for _, l := range q.Booked() {
+		m.Lots = append(m.Lots, &ledgerpb.Lot{Amount: int64(l.Amount), ActiveFrom: int64(l.ActiveFrom), Expires: int64(l.Expires)})
+	}
 	for _, r := range q.Reasons {
 		m.Reasons = append(m.Reasons, string(r))
+	}
+	if p := q.Progress; p != (loyalty.Progress{}) {
+		m.Progress = &ledgerpb.Progress{
+			TierRu: p.Tier.RU, TierEn: p.Tier.EN, NextRu: p.Next.RU, NextEn: p.Next.EN, Unit: uint32(p.Unit), Have: p.Have, Need: p.Need,
+		}
 	}
 	return m
 }
@@ -133,14 +143,25 @@ func parseQuote(m *ledgerpb.Quote) loyalty.Quote {
 	}
 	q := loyalty.Quote{
 		Programme: m.Programme, Total: loyalty.Kopecks(m.Total), Redeem: loyalty.Points(m.Redeem), Discount: loyalty.Kopecks(m.Discount),
-		Pay: loyalty.Kopecks(m.Pay), Earn: loyalty.Points(m.Earn), MaxRedeem: loyalty.Points(m.MaxRedeem),
-		Lot: loyalty.Lot{Amount: loyalty.Points(m.LotAmount), ActiveFrom: loyalty.Instant(m.LotActiveFrom), Expires: loyalty.Instant(m.LotExpires)},
+		Pay: loyalty.Kopecks(m.Pay), Earn: loyalty.Points(m.Earn), Form: loyalty.FiscalForm(m.Form & 0xff), MaxRedeem: loyalty.Points(m.MaxRedeem),
 	}
 	for _, k := range m.Lines {
 		q.Lines = append(q.Lines, loyalty.Kopecks(k))
 	}
+	for _, p := range m.LineEarn {
+		q.LineEarn = append(q.LineEarn, loyalty.Points(p))
+	}
+	for _, l := range m.Lots {
+		q.Lots = append(q.Lots, loyalty.Lot{Amount: loyalty.Points(l.Amount), ActiveFrom: loyalty.Instant(l.ActiveFrom), Expires: loyalty.Instant(l.Expires)})
+	}
 	for _, r := range m.Reasons {
 		q.Reasons = append(q.Reasons, loyalty.Refusal(r))
+	}
+	if p := m.Progress; p != nil {
+		q.Progress = loyalty.Progress{
+			Tier: loyalty.Text{RU: p.TierRu, EN: p.TierEn}, Next: loyalty.Text{RU: p.NextRu, EN: p.NextEn},
+			Unit: loyalty.LineKind(p.Unit & 0xff), Have: p.Have, Need: p.Need,
+		}
 	}
 	return q
 }

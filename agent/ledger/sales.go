@@ -137,7 +137,7 @@ func (t *txn) saveBooks(b *loyalty.Books, s *loyalty.Sale, isNew bool) error {
 
 // books reads the records of a card.
 func (t *txn) books(card loyalty.CardNumber, at loyalty.Instant) (loyalty.Books, error) {
-	b := loyalty.Books{Programme: t.rules.inForce(at), Card: loyalty.Card{Number: card}, Frozen: t.st.thaw != 0}
+	b := loyalty.Books{Programme: t.rules.inForce(at), Station: t.st.station, Card: loyalty.Card{Number: card}, Frozen: t.st.thaw != 0}
 	if card == "" {
 		return b, nil
 	}
@@ -170,7 +170,7 @@ func (t *txn) saleBooks(id loyalty.SaleID, card loyalty.CardNumber, at loyalty.I
 	if s.Sale == nil {
 		return t.books(card, at)
 	}
-	b := loyalty.Books{Programme: t.rules.inForce(at), Sale: s.Sale, Frozen: t.st.thaw != 0}
+	b := loyalty.Books{Programme: t.rules.inForce(at), Station: t.st.station, Sale: s.Sale, Frozen: t.st.thaw != 0}
 	if opened := t.rules.version(s.Quote.Programme); opened != nil && s.State == loyalty.SaleOpen {
 		b.Programme = opened // what was agreed at the pump holds, whatever came into force since
 	}

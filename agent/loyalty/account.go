@@ -145,6 +145,7 @@ type Account struct {
 	ID    AccountID
 	State State
 	Lots  []Lot
+	Standing
 }
 
 // Total is all live points, active or not.
@@ -225,15 +226,16 @@ func (a *Account) take(taken []Lot, amount Points, pays func(Lot) bool) ([]Lot, 
 	return taken, amount
 }
 
-// Prune forgets lots that have expired. The caller makes sure that no rights to them are out: see [Record.Prune].
+// Prune forgets lots that have expired, and tallies that no longer count. The caller makes sure that no rights to them are out: see [Record.Prune].
 func (a *Account) Prune(at Instant) {
 	a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return !l.Live(at) })
+	a.forget(at)
 }
 
-// Clone copies the account and its lots.
+// Clone copies the account, its lots and its tallies.
 func (a *Account) Clone() Account {
 	c := *a
-	c.Lots = slices.Clone(a.Lots)
+	c.Lots, c.Tallies = slices.Clone(a.Lots), slices.Clone(a.Tallies)
 	return c
 }
 
@@ -250,16 +252,26 @@ func (a *Account) Check() error {
 			return fmt.Errorf("account %d: lots %d and %d are out of order", a.ID, i-1, i)
 		}
 	}
+	if err := a.check(); err != nil {
+		return fmt.Errorf("account %d: %w", a.ID, err)
+	}
 	return nil
 }
 
-// Posting is what one entry does to an account's lots.
+// Posting is what one entry does to an account.
 type Posting struct {
 	Epoch    Epoch
 	Seq      Seq
 	Redeemed Points  // taken from the lots active at RedeemAt as long as they last
 	RedeemAt Instant // when the redemption was reserved: a lot that expires while fuel flows still pays
 	Accrued  []Lot
+	Counted  []Tally
+	Claims   []Claim // those that the account has used already give nothing
+}
+
+// moves tells whether the posting does anything at all.
+func (p *Posting) moves() bool {
+	return p.Redeemed != 0 || len(p.Accrued) != 0 || len(p.Counted) != 0 || len(p.Claims) != 0
 }
 
 // Post applies a posting. If all lots together do not hold what was redeemed it returns [NotEnough], if the account
@@ -278,7 +290,11 @@ func (a *Account) Post(p Posting) error {
 		return fmt.Errorf("redeem %s of %s: %w", p.Redeemed, held, NotEnough)
 	}
 	held -= p.Redeemed
-	for _, l := range p.Accrued {
+	accrued, claims := p.Accrued, p.granted(&a.Standing)
+	for _, c := range claims {
+		accrued = append(accrued[:len(accrued):len(accrued)], c.Lot)
+	}
+	for _, l := range accrued {
 		if l.Amount < 0 || l.Amount > MaxAmount-held {
 			return fmt.Errorf("accrue %s: %w", l.Amount, ErrAmount)
 		}
@@ -290,10 +306,27 @@ func (a *Account) Post(p Posting) error {
 		a.take(nil, rest, func(Lot) bool { return true })
 		a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return l.Amount == 0 })
 	}
-	for _, l := range p.Accrued {
+	for _, l := range accrued {
 		if l.Amount > 0 {
 			a.put(l)
 		}
 	}
+	for _, t := range p.Counted {
+		a.Count(t)
+	}
+	for _, c := range claims {
+		a.Count(c.Tally)
+	}
 	return nil
+}
+
+// granted is the claims that the account has not used before.
+func (p *Posting) granted(s *Standing) (claims []Claim) {
+	for _, c := range p.Claims {
+		again := slices.ContainsFunc(claims, func(d Claim) bool { return d.Counter == c.Counter })
+		if !again && !s.counted(c.Tally) {
+			claims = append(claims, c)
+		}
+	}
+	return claims
 }

@@ -59,18 +59,35 @@ type SaleOpened struct {
 
 // SaleClosed is a sale as it really was. A sale of one step has no SaleOpened before it.
 type SaleClosed struct {
-	Sale      SaleID
-	Opened    OpID // the entry that opened it; zero for a sale of one step
-	OpenedAt  Instant
-	Account   AccountID
-	Card      CardNumber
-	Receipt   Receipt
-	Redeemed  Points
-	Discount  Kopecks
-	Earned    Lot
-	Statement Statement
-	Manual    string
-	Resolved  bool // settled after a crash by what the POS's receipt log says
+	Sale     SaleID
+	Opened   OpID // the entry that opened it; zero for a sale of one step
+	OpenedAt Instant
+	Account  AccountID
+	Card     CardNumber
+	Receipt  Receipt
+	Redeemed Points
+	Discount Kopecks
+	Earned   []Lot   // sorted as they are redeemed; those of its Claims are not among them
+	Counted  []Tally // what it adds to the account's counters
+	Claims   []Claim // once per account: granted unless the account had them before
+	// What each line of the receipt was reduced by, and what it earned, the claims included: a refund of a line takes back
+	// exactly that. None where it is zero for all lines.
+	LineDiscounts []Kopecks
+	LineEarned    []Points
+	Statement     Statement
+	Manual        string
+	Resolved      bool // settled after a crash by what the POS's receipt log says
+}
+
+// Points is all that the sale earned, its claims included.
+func (s *SaleClosed) Points() (sum Points) {
+	for _, l := range s.Earned {
+		sum += l.Amount
+	}
+	for _, c := range s.Claims {
+		sum += c.Lot.Amount
+	}
+	return sum
 }
 
 // SaleVoided says that an opened sale never happened.
@@ -125,15 +142,14 @@ func statement(b Body) (Statement, bool) {
 	return Statement{}, false
 }
 
-// PostingOf is what an entry does to its account's lots; most entries do nothing.
+// PostingOf is what an entry does to its account; most entries do nothing.
 func PostingOf(epoch Epoch, seq Seq, e *Entry) (Posting, bool) {
 	c, ok := e.Body.(SaleClosed)
-	if !ok || (c.Redeemed == 0 && c.Earned.Amount == 0) {
+	if !ok {
 		return Posting{}, false
 	}
-	p := Posting{Epoch: epoch, Seq: seq, Redeemed: c.Redeemed, RedeemAt: c.OpenedAt}
-	if c.Earned.Amount > 0 {
-		p.Accrued = []Lot{c.Earned}
+	p := Posting{
+		Epoch: epoch, Seq: seq, Redeemed: c.Redeemed, RedeemAt: c.OpenedAt, Accrued: c.Earned, Counted: c.Counted, Claims: c.Claims,
 	}
-	return p, true
+	return p, p.moves()
 }

@@ -29,7 +29,7 @@ func ExampleProgramme_Price() {
 		{Kind: loyalty.Goods, Code: "4607001771562", Group: "coffee", Count: 1_000, Amount: 159_00},
 		{Kind: loyalty.Goods, Code: "4606203086511", Group: "tobacco", Count: 1_000, Amount: 245_00},
 	}}
-	q, err := familyTeam().Price(&r, 0, 300_00, loyalty.At(time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)))
+	q, err := familyTeam().Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: 300_00, At: loyalty.At(time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC))})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -49,7 +49,7 @@ func ExampleProgramme_Price_redeem() {
 		{Kind: loyalty.Fuel, Code: "АИ-95", Volume: 40_000, Amount: 2_400_00},
 		{Kind: loyalty.Goods, Code: "4607001771562", Group: "coffee", Count: 1_000, Amount: 200_00},
 	}}
-	q, err := familyTeam().Price(&r, 1_300_00, 1_500_00, loyalty.At(time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)))
+	q, err := familyTeam().Price(loyalty.Case{Receipt: &r, Redeem: 1_300_00, Available: 1_500_00, At: loyalty.At(time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC))})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -75,12 +75,12 @@ func ExampleProgramme_Price_expiry() {
 		time.Date(2026, time.May, 1, 0, 0, 0, 0, moscow),
 		time.Date(2026, time.June, 1, 0, 0, 0, 0, moscow),
 	} {
-		q, err := familyTeam().Price(&r, 0, 0, loyalty.At(at))
+		q, err := familyTeam().Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: 0, At: loyalty.At(at)})
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		fmt.Printf("accrued on %s, annulled on %s\n", at.Format("2 January 2006"), q.Lot.Expires.Time().In(moscow).Format("2 January 2006"))
+		fmt.Printf("accrued on %s, annulled on %s\n", at.Format("2 January 2006"), q.Lots[0].Expires.Time().In(moscow).Format("2 January 2006"))
 	}
 	// Output:
 	// accrued on 30 April 2026, annulled on 1 June 2026

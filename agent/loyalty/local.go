@@ -27,7 +27,7 @@ func (l *Local) Current() Account {
 	for _, p := range l.Own {
 		p.Redeemed = min(p.Redeemed, a.held())
 		if err := a.Post(p); err != nil {
-			p.Accrued = nil
+			p.Accrued, p.Claims = nil, nil
 			_ = a.Post(p) // what is redeemed was cut to what is held: it cannot fail without the lots
 		}
 	}
@@ -62,7 +62,7 @@ func (l *Local) Learn(s Snapshot) bool {
 
 // Add notes an own entry.
 func (l *Local) Add(p Posting) {
-	if p.Redeemed != 0 || len(p.Accrued) != 0 {
+	if p.moves() {
 		l.Own = append(l.Own, p)
 	}
 }

@@ -23,7 +23,7 @@ func TestViewIsSnapshotAndOwnEntries(t *testing.T) {
 		entry := func(p loyalty.Posting) *loyalty.Entry {
 			c := loyalty.SaleClosed{Account: account, Redeemed: p.Redeemed, OpenedAt: p.RedeemAt}
 			if len(p.Accrued) > 0 {
-				c.Earned = p.Accrued[0]
+				c.Earned = p.Accrued
 			}
 			return &loyalty.Entry{Body: c}
 		}

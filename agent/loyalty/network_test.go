@@ -317,7 +317,7 @@ func (n *network) apply(m message, s *station) error {
 	}
 	n.applied[m.station] = m.seq
 	if c, ok := e.Body.(loyalty.SaleClosed); ok {
-		n.credits += c.Earned.Amount
+		n.credits += c.Points()
 	}
 	n.hq.Prune(n.now)
 	return nil

@@ -217,11 +217,11 @@ func keysWithoutEnd() string {
 // lot is what a receipt of one litre at the moment books.
 func lot(t testing.TB, p *loyalty.Programme, at time.Time) loyalty.Lot {
 	r := receipt(fuel("ДТ", 1000, 70_00))
-	q, err := p.Price(&r, 0, 0, loyalty.At(at))
+	q, err := p.Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: 0, At: loyalty.At(at)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return q.Lot
+	return q.Lots[0]
 }
 
 func TestActivationAndExpiry(t *testing.T) {
@@ -289,11 +289,11 @@ func TestLaterPointsLiveAtLeastAsLong(t *testing.T) {
 
 func lotOf(t *rapid.T, p *loyalty.Programme, at time.Time) loyalty.Lot {
 	r := receipt(fuel("ДТ", 1000, 70_00))
-	q, err := p.Price(&r, 0, 0, loyalty.At(at))
+	q, err := p.Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: 0, At: loyalty.At(at)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return q.Lot
+	return q.Lots[0]
 }
 
 // FuzzParseProgramme reads anything: problems with places, or a programme that can price and that reads again the same.
@@ -335,14 +335,14 @@ func FuzzParseProgramme(f *testing.F) {
 		if !slices.Equal(p.Source, src) {
 			t.Fatal("the source is another")
 		}
-		q, err := p.Price(&r, 0, 5000_00, noon(3, 1))
+		q, err := p.Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: 5000_00, At: noon(3, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := checkQuote(p, &r, &q, 0, 5000_00); err != nil {
 			t.Fatal(err)
 		}
-		if q, err = p.Price(&r, q.MaxRedeem, 5000_00, noon(3, 1)); err != nil {
+		if q, err = p.Price(loyalty.Case{Receipt: &r, Redeem: q.MaxRedeem, Available: 5000_00, At: noon(3, 1)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := checkQuote(p, &r, &q, q.Redeem, 5000_00); err != nil {

@@ -9,43 +9,103 @@ import (
 // Quote is what a programme gives for a receipt: a computation, never a promise. Redeem, Discount and Earn hold for the
 // Redeem that was asked; MaxRedeem is the most that could be asked.
 type Quote struct {
-	Programme uint32  // version that priced it
-	Total     Kopecks // the receipt before points
+	Programme uint32     // version that priced it
+	Form      FiscalForm // what Discount is to the register
+	Total     Kopecks    // the receipt before points
 	Redeem    Points
-	Discount  Kopecks   // what Redeem pays
-	Lines     []Kopecks // the discount of each line; they add up to Discount exactly
+	Discount  Kopecks   // what Redeem pays, in either form
+	Lines     []Kopecks // of it, what falls on each line; they add up to Discount exactly
 	Pay       Kopecks   // left to pay with money
-	Earn      Points
-	Lot       Lot // how Earn will be booked
+	Earn      Points    // all that is earned, claims included
+	LineEarn  []Points  // of it, what each line earned; they add up to Earn exactly
+	Lots      []Lot     // how Earn will be booked, without the claims; sorted as they are redeemed
+	Claims    []Claim   // what promo codes give, once per account
+	Counted   []Tally   // what the receipt adds to the account's counters
 	MaxRedeem Points
+	Progress  Progress  // where the receipt brings the customer among the tiers
 	Reasons   []Refusal // why MaxRedeem or Earn is less than the receipt alone would allow
 }
 
-// Price computes what the receipt earns and redeems at the moment. available is the most the account could pay;
-// redeem is what is asked: [OverLimit] or [NotEnough] if it is too much. The receipt must have passed its Check.
-func (p *Programme) Price(r *Receipt, redeem, available Points, at Instant) (Quote, error) {
+// Booked is all lots that the receipt earns, those of its claims among them, sorted as they are redeemed.
+func (q *Quote) Booked() []Lot {
+	a := Account{Lots: slices.Clone(q.Lots)}
+	for _, c := range q.Claims {
+		if c.Lot.Amount > 0 {
+			a.put(c.Lot)
+		}
+	}
+	return a.Lots
+}
+
+// FiscalForm is what points that pay are to the fiscal register. The sums are the same.
+type FiscalForm uint8
+
+// The forms.
+const (
+	// DiscountForm reduces the price of each line by its part, and the receipt shows what is left.
+	DiscountForm FiscalForm = iota
+	// CounterForm leaves the prices and shows the points as a counter-payment ("встречное предоставление").
+	CounterForm
+)
+
+var formNames = []string{"discount", "counter_payment"}
+
+// String is the form's name in files and API.
+func (f FiscalForm) String() string {
+	if int(f) < len(formNames) {
+		return formNames[f]
+	}
+	return fmt.Sprintf("form %d", uint8(f))
+}
+
+// MarshalText is the form's name.
+func (f FiscalForm) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// Progress is where a customer stands among a programme's tiers; empty where it has none.
+type Progress struct {
+	Tier Text     // the tier's title
+	Next Text     // the next one's; empty: there is none above
+	Unit LineKind // Fuel: Have and Need are millilitres; Goods: kopecks
+	Have int64    // counted in the window
+	Need int64    // still missing to Next
+}
+
+// Case is everything that a price depends on.
+type Case struct {
+	Receipt   *Receipt // has passed its Check
+	Redeem    Points   // asked
+	Available Points   // the most the account could pay
+	At        Instant
+	Station   StationID
+	Card      *Card    // nil: not known
+	Account   *Account // with its standing; nil: not known
+}
+
+// Price computes what a receipt earns and redeems. It refuses with [OverLimit] or [NotEnough] if too much is asked.
+func (p *Programme) Price(c Case) (Quote, error) {
+	r := c.Receipt
 	q := Quote{Programme: p.Version, Total: r.Total()}
 	payable := p.payable(r)
 	limit := p.limit(r, payable)
-	q.MaxRedeem = p.roundRedeem(min(limit, available))
-	if available < limit {
+	q.MaxRedeem = p.roundRedeem(min(limit, c.Available))
+	if c.Available < limit {
 		q.Reasons = append(q.Reasons, NotEnough)
 	}
 	switch {
-	case redeem < 0 || redeem%p.RedeemStep != 0:
-		return Quote{}, fmt.Errorf("redeem %s in steps of %s: %w", redeem, p.RedeemStep, OverLimit)
-	case redeem > limit:
-		return Quote{}, fmt.Errorf("redeem %s of at most %s: %w", redeem, limit, OverLimit)
-	case redeem > available:
-		return Quote{}, fmt.Errorf("redeem %s of %s available: %w", redeem, available, NotEnough)
+	case c.Redeem < 0 || c.Redeem%p.RedeemStep != 0:
+		return Quote{}, fmt.Errorf("redeem %s in steps of %s: %w", c.Redeem, p.RedeemStep, OverLimit)
+	case c.Redeem > limit:
+		return Quote{}, fmt.Errorf("redeem %s of at most %s: %w", c.Redeem, limit, OverLimit)
+	case c.Redeem > c.Available:
+		return Quote{}, fmt.Errorf("redeem %s of %s available: %w", c.Redeem, c.Available, NotEnough)
 	}
-	q.Redeem = redeem
-	q.Discount = p.money(redeem)
+	q.Redeem = c.Redeem
+	q.Discount = p.money(c.Redeem)
 	q.Lines = p.spread(r, q.Discount, payable)
 	q.Pay = q.Total - q.Discount
 	q.Earn = p.earned(r, q.Lines)
 	if q.Earn > 0 {
-		q.Lot = Lot{Amount: q.Earn, ActiveFrom: p.activation(at), Expires: p.expiry(at)}
+		q.Lots = []Lot{{Amount: q.Earn, ActiveFrom: p.activation(c.At), Expires: p.expiry(c.At)}}
 	}
 	return q, nil
 }

@@ -70,7 +70,7 @@ func TestPrice(t *testing.T) {
 			lines: []loyalty.Kopecks{0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			q, err := programme(t, tt.programme).Price(&tt.receipt, tt.redeem, tt.available, noon(3, 1))
+			q, err := programme(t, tt.programme).Price(loyalty.Case{Receipt: &tt.receipt, Redeem: tt.redeem, Available: tt.available, At: noon(3, 1)})
 			if tt.refusal != "" {
 				refused(t, err, tt.refusal)
 				if !reflect.DeepEqual(q, loyalty.Quote{}) {
@@ -87,11 +87,19 @@ func TestPrice(t *testing.T) {
 			if q.Earn != tt.earn || q.MaxRedeem != tt.most || !slices.Equal(q.Lines, tt.lines) || q.Pay != tt.receipt.Total()-q.Discount || q.Programme != 7 {
 				t.Errorf("quote %+v, want earn %s, most %s, lines %v", q, tt.earn, tt.most, tt.lines)
 			}
-			if q.Lot.Amount != q.Earn {
-				t.Errorf("books %s, says %s", q.Lot.Amount, q.Earn)
+			if got := booked(&q); got != q.Earn {
+				t.Errorf("books %s, says %s", got, q.Earn)
 			}
 		})
 	}
+}
+
+// booked is what the lots of a quote hold together.
+func booked(q *loyalty.Quote) (sum loyalty.Points) {
+	for _, l := range q.Booked() {
+		sum += l.Amount
+	}
+	return sum
 }
 
 // drawProgramme draws rules of every form.
@@ -146,8 +154,8 @@ func checkQuote(p *loyalty.Programme, r *loyalty.Receipt, q *loyalty.Quote, rede
 		return fmt.Errorf("redeemed %s of %s, of a share of %s", redeem, available, share)
 	case q.MaxRedeem < redeem || q.MaxRedeem > available || q.MaxRedeem%p.RedeemStep != 0:
 		return fmt.Errorf("at most %s of %s, and %s are redeemed", q.MaxRedeem, available, redeem)
-	case q.Earn < 0 || q.Earn > loyalty.MaxAmount || q.Earn%p.Step != 0 || q.Lot.Amount != q.Earn:
-		return fmt.Errorf("earns %s, books %s", q.Earn, q.Lot.Amount)
+	case q.Earn < 0 || q.Earn > loyalty.MaxAmount || q.Earn%p.Step != 0 || booked(q) != q.Earn:
+		return fmt.Errorf("earns %s, books %s", q.Earn, booked(q))
 	}
 	return nil
 }
@@ -157,7 +165,7 @@ func TestQuotesAddUp(t *testing.T) {
 		p, r := drawProgramme(t), drawReceipt(t, 100_000)
 		available := loyalty.Points(rapid.Int64Range(0, 200_000).Draw(t, "available"))
 		before := receipt(slices.Clone(r.Lines)...)
-		q, err := p.Price(&r, 0, available, 1)
+		q, err := p.Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: available, At: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +174,7 @@ func TestQuotesAddUp(t *testing.T) {
 		}
 		// Whatever is within the limit can be redeemed, and nothing beyond it.
 		x := p.RedeemStep * loyalty.Points(rapid.Int64Range(0, int64(q.MaxRedeem/p.RedeemStep)).Draw(t, "steps"))
-		q2, err := p.Price(&r, x, available, 1)
+		q2, err := p.Price(loyalty.Case{Receipt: &r, Redeem: x, Available: available, At: 1})
 		if err != nil {
 			t.Fatalf("redeem %s of at most %s: %v", x, q.MaxRedeem, err)
 		}
@@ -176,7 +184,7 @@ func TestQuotesAddUp(t *testing.T) {
 		if q2.MaxRedeem != q.MaxRedeem || q2.Earn > q.Earn {
 			t.Fatalf("with %s redeemed: at most %s and earns %s; without: %s and %s", x, q2.MaxRedeem, q2.Earn, q.MaxRedeem, q.Earn)
 		}
-		if _, err := p.Price(&r, q.MaxRedeem+p.RedeemStep, available, 1); !errors.Is(err, loyalty.OverLimit) && !errors.Is(err, loyalty.NotEnough) {
+		if _, err := p.Price(loyalty.Case{Receipt: &r, Redeem: q.MaxRedeem + p.RedeemStep, Available: available, At: 1}); !errors.Is(err, loyalty.OverLimit) && !errors.Is(err, loyalty.NotEnough) {
 			t.Fatalf("a step beyond the most: %v", err)
 		}
 		if !reflect.DeepEqual(r, before) {
@@ -186,7 +194,7 @@ func TestQuotesAddUp(t *testing.T) {
 }
 
 func mustEarn(t *rapid.T, p *loyalty.Programme, r loyalty.Receipt) loyalty.Points {
-	q, err := p.Price(&r, 0, 0, 1)
+	q, err := p.Price(loyalty.Case{Receipt: &r, Redeem: 0, Available: 0, At: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +282,7 @@ func FuzzPrice(f *testing.F) {
 			return
 		}
 		available = min(max(available, 0), loyalty.MaxAmount)
-		q, err := p.Price(&r, loyalty.Points(redeem), loyalty.Points(available), noon(3, 1))
+		q, err := p.Price(loyalty.Case{Receipt: &r, Redeem: loyalty.Points(redeem), Available: loyalty.Points(available), At: noon(3, 1)})
 		if err != nil {
 			if code, ok := loyalty.RefusalOf(err); !ok || code != loyalty.OverLimit && code != loyalty.NotEnough {
 				t.Fatalf("refused with %v", err)
@@ -306,7 +314,7 @@ func BenchmarkPrice(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := p.Price(&bb.receipt, bb.redeem, 5000_00, 1); err != nil {
+				if _, err := p.Price(loyalty.Case{Receipt: &bb.receipt, Redeem: bb.redeem, Available: 5000_00, At: 1}); err != nil {
 					b.Fatal(err)
 				}
 			}

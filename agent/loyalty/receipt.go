@@ -36,12 +36,14 @@ const (
 type Receipt struct {
 	Lines  []Line
 	Tender Tender
+	Promo  []string // promo codes typed or scanned with it, as they came
 }
 
 // The bounds of a receipt.
 const (
 	MaxLines    = 10_000
 	MaxLineText = 64 // bytes of a code or group
+	MaxPromo    = 8  // promo codes
 )
 
 // Check returns [BadRequest], naming the line, unless the receipt is well-formed.
@@ -52,15 +54,26 @@ func (r *Receipt) Check() error {
 	if r.Tender < Cash || r.Tender > FuelCard {
 		return fmt.Errorf("%w: tender %d is not known", BadRequest, r.Tender)
 	}
-	for i, l := range r.Lines {
-		if err := l.check(); err != nil {
+	if len(r.Promo) > MaxPromo {
+		return fmt.Errorf("%w: %d promo codes, at most %d", BadRequest, len(r.Promo), MaxPromo)
+	}
+	for _, c := range r.Promo {
+		if c == "" || len(c) > MaxLineText {
+			return fmt.Errorf("%w: a promo code takes 1 to %d bytes", BadRequest, MaxLineText)
+		}
+		if err := plainText("promo code", c); err != nil {
+			return err
+		}
+	}
+	for i := range r.Lines {
+		if err := r.Lines[i].check(); err != nil {
 			return fmt.Errorf("line %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func (l Line) check() error {
+func (l *Line) check() error {
 	switch {
 	case l.Kind != Fuel && l.Kind != Goods:
 		return fmt.Errorf("%w: kind %d is neither fuel nor goods", BadRequest, l.Kind)

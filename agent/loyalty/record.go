@@ -90,13 +90,16 @@ func (r *Record) put(key CellKey, c Rights) {
 	}
 }
 
-// Prune forgets lots that have expired, unless a station may still spend: a sale reserved before the expiry and reported
+// Prune forgets tallies that no longer count, and lots that have expired, unless a station may still spend: a sale reserved before the expiry and reported
 // after it is paid from them.
 func (r *Record) Prune(at Instant) {
+	forgot := r.Account.forget(at)
 	if n := len(r.Account.Lots); r.Outstanding() == 0 {
-		if r.Account.Prune(at); len(r.Account.Lots) != n {
-			r.Version++
-		}
+		r.Account.Prune(at)
+		forgot = forgot || len(r.Account.Lots) != n
+	}
+	if forgot {
+		r.Version++
 	}
 }
 

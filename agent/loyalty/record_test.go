@@ -14,7 +14,11 @@ import (
 var here = loyalty.CellKey{Station: 1, Epoch: 1}
 
 func closed(redeemed loyalty.Points, at loyalty.Instant, st loyalty.Statement, earned loyalty.Lot) *loyalty.Entry {
-	return &loyalty.Entry{Body: loyalty.SaleClosed{Account: account, Redeemed: redeemed, OpenedAt: at, Statement: st, Earned: earned}}
+	s := loyalty.SaleClosed{Account: account, Redeemed: redeemed, OpenedAt: at, Statement: st}
+	if earned.Amount != 0 {
+		s.Earned = []loyalty.Lot{earned}
+	}
+	return &loyalty.Entry{Body: s}
 }
 
 // HQ's lots are those of single hundredths, and its counters are sums over the entries.

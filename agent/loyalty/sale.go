@@ -131,6 +131,7 @@ func text(what, s string) func() error {
 // accepted and forgets if it is refused. For a sale that exists they are the books of the sale's card and of its account,
 // which a card may have left since.
 type Books struct {
+	Station   StationID
 	Programme *Programme // in force, or for an open sale the one that opened it, if it is kept; nil: none has come from HQ yet
 	Card      Card
 	Known     bool // the station knows the card
@@ -208,7 +209,11 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 
 // price refuses what the programme would give if the account could not hold it: HQ could never post such an entry.
 func (b *Books) price(r *Receipt, redeem, available Points, current *Account, at Instant) (Quote, error) {
-	q, err := b.Programme.Price(r, redeem, available, at)
+	c := Case{Receipt: r, Redeem: redeem, Available: available, At: at, Station: b.Station}
+	if b.Known {
+		c.Card, c.Account = &b.Card, current
+	}
+	q, err := b.Programme.Price(c)
 	if err != nil {
 		return Quote{}, err
 	}
@@ -313,7 +318,8 @@ func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Plac
 	s.Cashier, s.Shift = r.Cashier, r.Shift
 	body := SaleClosed{
 		Sale: s.ID, Opened: s.OpOpen, OpenedAt: s.OpenedAt, Account: s.Account, Card: s.Card, Receipt: r.Receipt,
-		Redeemed: q.Redeem, Discount: q.Discount, Earned: q.Lot, Manual: manual, Resolved: r.Resolved,
+		Redeemed: q.Redeem, Discount: q.Discount, Earned: q.Lots, Counted: q.Counted, Claims: q.Claims,
+		LineDiscounts: someOf(q.Lines), LineEarned: someOf(q.LineEarn), Manual: manual, Resolved: r.Resolved,
 	}
 	if s.Account != 0 { // otherwise HQ finds the account by the card, and the station has no cell of it
 		body.Statement = b.Cell.Statement()
@@ -323,6 +329,16 @@ func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Plac
 	}
 	b.balances(at.At)
 	return s, body, nil
+}
+
+// someOf is none where all are zero.
+func someOf[T ~int64](amounts []T) []T {
+	for _, a := range amounts {
+		if a != 0 {
+			return amounts
+		}
+	}
+	return nil
 }
 
 // Cancel voids an open sale. Asked again it returns the sale as it stands and no body.

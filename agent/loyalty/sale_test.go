@@ -75,7 +75,7 @@ func TestSaleOfTwoSteps(t *testing.T) {
 	closed := mustClose(t, b, closing(180_00))
 	want := loyalty.SaleClosed{
 		Sale: "s1", Opened: place(1).Op, OpenedAt: place(1).At, Account: account, Card: card, Receipt: closing(0).Receipt,
-		Redeemed: 180_00, Discount: 180_00, Earned: loyalty.Lot{Amount: 27_00}, // 90% of 30 litres is paid with money
+		Redeemed: 180_00, Discount: 180_00, Earned: []loyalty.Lot{{Amount: 27_00}}, LineDiscounts: []loyalty.Kopecks{180_00}, // 90% of 30 litres is paid with money
 		Statement: loyalty.Statement{Used: 200_00, Voided: 20_00},
 	}
 	if !reflect.DeepEqual(closed, want) {
@@ -349,7 +349,7 @@ func TestPrepaidForMoreThanWasTaken(t *testing.T) {
 	_, _, err := b.Close(closing(2400_00), place(2))
 	refused(t, err, loyalty.OverLimit) // 30 litres cost less: the register has to ask for less
 	closed := mustClose(t, b, closing(1800_00))
-	if closed.Earned.Amount != 0 || b.Sale.Quote.Pay != 0 || b.Cell.Left() != 1200_00 || b.Sale.Avail != 1200_00 {
+	if closed.Points() != 0 || b.Sale.Quote.Pay != 0 || b.Cell.Left() != 1200_00 || b.Sale.Avail != 1200_00 {
 		t.Errorf("closed %+v, left %s, sale %+v", closed, b.Cell.Left(), b.Sale)
 	}
 }
@@ -362,7 +362,7 @@ func TestUnknownCardAccrues(t *testing.T) {
 	}
 	mustOpen(t, b, opening(0))
 	closed := mustClose(t, b, closing(0))
-	if closed.Account != 0 || closed.Card != card || closed.Earned.Amount != 30_00 || closed.Statement != (loyalty.Statement{}) {
+	if closed.Account != 0 || closed.Card != card || closed.Points() != 30_00 || closed.Statement != (loyalty.Statement{}) {
 		t.Errorf("closed %+v", closed)
 	}
 	if len(b.Local.Own) != 0 {

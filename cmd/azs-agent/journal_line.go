@@ -55,7 +55,7 @@ func lineOf(j ledger.JournalEntry, whole bool) journalLine {
 		l.Event, l.Sale, l.Total, l.Reserved, l.Reason = "opened", b.Sale, b.Receipt.Total().String(), points(b.Reserved), b.Manual
 	case loyalty.SaleClosed:
 		l.Event, l.Sale, l.Total, l.Reason, l.Resolved = "closed", b.Sale, b.Receipt.Total().String(), b.Manual, b.Resolved
-		l.Redeemed, l.Earned = points(b.Redeemed), points(b.Earned.Amount)
+		l.Redeemed, l.Earned = points(b.Redeemed), points(b.Points())
 	case loyalty.SaleVoided:
 		l.Event, l.Sale, l.Reason, l.Resolved = "voided", b.Sale, b.Reason, b.Resolved
 	case loyalty.CellReturned:

@@ -148,11 +148,13 @@ func quoteBodyOf(q loyalty.Quote, zone *time.Location) quoteBody {
 	b := quoteBody{
 		Programme: q.Programme, Total: int64(q.Total), Redeem: int64(q.Redeem), Discount: int64(q.Discount),
 		Lines: make([]int64, len(q.Lines)), Pay: int64(q.Pay), Earn: int64(q.Earn), MaxRedeem: int64(q.MaxRedeem),
-		EarnActive: moment(q.Lot.ActiveFrom, zone), EarnUntil: moment(q.Lot.Expires, zone),
 		Reasons: make([]refusalBody, len(q.Reasons)),
 	}
 	for i, l := range q.Lines {
 		b.Lines[i] = int64(l)
+	}
+	if lots := q.Booked(); len(lots) > 0 { // of several the one that expires first
+		b.EarnActive, b.EarnUntil = moment(lots[0].ActiveFrom, zone), moment(lots[0].Expires, zone)
 	}
 	for i, r := range q.Reasons {
 		b.Reasons[i] = *refusalOrNil(r)

@@ -45,12 +45,18 @@ func (t *text) closed(q *loyalty.Quote, ended loyalty.Instant, zone *time.Locati
 	if q.Earn == 0 {
 		return
 	}
-	if q.Lot.ActiveFrom > ended {
-		t.row("  можно списать с", day(q.Lot.ActiveFrom, zone))
-	}
-	if q.Lot.Expires != 0 {
-		// The lot is gone at this moment, the start of a day: the day before is the last one.
-		t.row("  действуют по", day(q.Lot.Expires.Add(-time.Millisecond), zone))
+	lots := q.Booked()
+	for _, l := range lots {
+		if len(lots) > 1 {
+			t.row("  из них", points(l.Amount))
+		}
+		if l.ActiveFrom > ended {
+			t.row("  можно списать с", day(l.ActiveFrom, zone))
+		}
+		if l.Expires != 0 {
+			// The lot is gone at this moment, the start of a day: the day before is the last one.
+			t.row("  действуют по", day(l.Expires.Add(-time.Millisecond), zone))
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func (w *world) entry(b loyalty.Body) []byte { return w.encode(opID(1<<32+w.nonc
 
 func (w *world) sale(n uint64) []byte {
 	return w.encode(opID(n), loyalty.SaleClosed{
-		Sale: loyalty.SaleID(fmt.Sprint(n)), Account: simAccount, Earned: loyalty.Lot{Amount: simWorth},
+		Sale: loyalty.SaleID(fmt.Sprint(n)), Account: simAccount, Earned: []loyalty.Lot{{Amount: simWorth}},
 		Receipt: loyalty.Receipt{Tender: loyalty.Tender(1), Lines: []loyalty.Line{{Kind: loyalty.LineKind(1), Code: "95", Volume: 1000, Amount: 5000}}},
 	})
 }

@@ -340,11 +340,12 @@ func (b *books) apply(w *world, l line, always bool) {
 		w.failf("entry %d: %v", l.seq, err)
 		return
 	}
-	if _, sale := e.Body.(loyalty.SaleClosed); !sale || b.applied[e.Op] > 0 && !always {
+	sale, ok := e.Body.(loyalty.SaleClosed)
+	if !ok || b.applied[e.Op] > 0 && !always {
 		return
 	}
 	b.applied[e.Op]++
-	b.balance += e.Body.(loyalty.SaleClosed).Earned.Amount
+	b.balance += sale.Points()
 	b.notices++
 }
 

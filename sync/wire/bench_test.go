@@ -25,7 +25,7 @@ func everyday(n int) *loyalty.Entry {
 		Body: loyalty.SaleClosed{
 			Sale: loyalty.SaleID(fmt.Sprintf("2025-11-24/%06d", n)), OpenedAt: at, Account: loyalty.AccountID(1 + rng.IntN(30_000_000)),
 			Card: loyalty.CardNumber(fmt.Sprintf("7005%012d", rng.IntN(1e12))), Receipt: receipt,
-			Earned: loyalty.Lot{Amount: loyalty.Points(volume / 100), ActiveFrom: at + 86_400_000, Expires: at + 31_536_000_000},
+			Earned: []loyalty.Lot{{Amount: loyalty.Points(volume / 100), ActiveFrom: at + 86_400_000, Expires: at + 31_536_000_000}},
 		},
 	}
 }

@@ -91,6 +91,60 @@ func (d *decoder) lot(m *pb.Lot) loyalty.Lot {
 	return loyalty.Lot{Amount: d.points(m.Amount), ActiveFrom: loyalty.Instant(m.ActiveFrom), Expires: loyalty.Instant(m.Expires)}
 }
 
+func (d *decoder) lots(ms []*pb.Lot) (lots []loyalty.Lot) {
+	for _, m := range ms {
+		lots = append(lots, d.lot(m))
+	}
+	return lots
+}
+
+func (d *decoder) tally(m *pb.Tally) loyalty.Tally {
+	t := loyalty.Tally{
+		Counter: loyalty.Counter(m.GetCounter()), Amount: int64(d.points(m.GetAmount())),
+		From: loyalty.Instant(m.GetFrom()), Until: loyalty.Instant(m.GetUntil()),
+	}
+	d.check(t.Check())
+	return t
+}
+
+func (d *decoder) tallies(ms []*pb.Tally) (tallies []loyalty.Tally) {
+	if len(ms) > loyalty.MaxTallies {
+		d.fail("%d tallies", len(ms))
+		return nil
+	}
+	for _, m := range ms {
+		tallies = append(tallies, d.tally(m))
+	}
+	return tallies
+}
+
+func (d *decoder) claims(ms []*pb.Claim) (claims []loyalty.Claim) {
+	if len(ms) > loyalty.MaxPromo {
+		d.fail("%d claims", len(ms))
+		return nil
+	}
+	for _, m := range ms {
+		claims = append(claims, loyalty.Claim{Tally: d.tally(m.Tally), Lot: d.lot(m.Lot)})
+	}
+	return claims
+}
+
+// perLine reads amounts of which there is one for each line, or none.
+func perLine[T ~int64](d *decoder, values []uint64, lines int) []T {
+	if len(values) == 0 {
+		return nil
+	}
+	if len(values) != lines {
+		d.fail("%d amounts for %d lines", len(values), lines)
+		return nil
+	}
+	out := make([]T, len(values))
+	for i, v := range values {
+		out[i] = T(d.points(v))
+	}
+	return out
+}
+
 func (d *decoder) statement(m *pb.Statement) loyalty.Statement {
 	if m == nil {
 		return loyalty.Statement{}
@@ -103,7 +157,7 @@ func (d *decoder) receipt(m *pb.Receipt) loyalty.Receipt {
 		d.fail("no receipt")
 		return loyalty.Receipt{}
 	}
-	r := loyalty.Receipt{Tender: loyalty.Tender(min(m.Tender, 255)), Lines: make([]loyalty.Line, 0, min(len(m.Lines), loyalty.MaxLines))}
+	r := loyalty.Receipt{Tender: loyalty.Tender(min(m.Tender, 255)), Lines: make([]loyalty.Line, 0, min(len(m.Lines), loyalty.MaxLines)), Promo: m.Promo}
 	for _, l := range m.Lines {
 		r.Lines = append(r.Lines, loyalty.Line{
 			Kind: loyalty.LineKind(min(l.Kind, 255)), Code: l.Code, Group: l.Group,
@@ -139,6 +193,38 @@ func fromLot(l loyalty.Lot) *pb.Lot {
 	return &pb.Lot{Amount: uint64(l.Amount), ActiveFrom: int64(l.ActiveFrom), Expires: int64(l.Expires)}
 }
 
+func fromLots(lots []loyalty.Lot) (ms []*pb.Lot) {
+	for _, l := range lots {
+		ms = append(ms, &pb.Lot{Amount: uint64(l.Amount), ActiveFrom: int64(l.ActiveFrom), Expires: int64(l.Expires)})
+	}
+	return ms
+}
+
+func fromTally(t loyalty.Tally) *pb.Tally {
+	return &pb.Tally{Counter: string(t.Counter), Amount: uint64(t.Amount), From: int64(t.From), Until: int64(t.Until)}
+}
+
+func fromTallies(tallies []loyalty.Tally) (ms []*pb.Tally) {
+	for _, t := range tallies {
+		ms = append(ms, fromTally(t))
+	}
+	return ms
+}
+
+func fromClaims(claims []loyalty.Claim) (ms []*pb.Claim) {
+	for _, c := range claims {
+		ms = append(ms, &pb.Claim{Tally: fromTally(c.Tally), Lot: fromLot(c.Lot)})
+	}
+	return ms
+}
+
+func fromPerLine[T ~int64](values []T) (out []uint64) {
+	for _, v := range values {
+		out = append(out, uint64(v))
+	}
+	return out
+}
+
 // FromStatement is the message of a statement; none for an empty one.
 func FromStatement(s loyalty.Statement) *pb.Statement {
 	if s == (loyalty.Statement{}) {
@@ -156,7 +242,7 @@ func ToStatement(m *pb.Statement) (loyalty.Statement, error) {
 
 // FromReceipt is the message of a receipt.
 func FromReceipt(r *loyalty.Receipt) *pb.Receipt {
-	m := &pb.Receipt{Tender: uint32(r.Tender), Lines: make([]*pb.Line, len(r.Lines))}
+	m := &pb.Receipt{Tender: uint32(r.Tender), Lines: make([]*pb.Line, len(r.Lines)), Promo: r.Promo}
 	lines := make([]pb.Line, len(r.Lines))
 	for i, l := range r.Lines {
 		lines[i].Kind, lines[i].Code, lines[i].Group = uint32(l.Kind), l.Code, l.Group
@@ -168,11 +254,10 @@ func FromReceipt(r *loyalty.Receipt) *pb.Receipt {
 
 // FromAccount is the message of an account.
 func FromAccount(a *loyalty.Account) *pb.Account {
-	m := &pb.Account{Id: uint64(a.ID), State: uint32(a.State), Lots: make([]*pb.Lot, len(a.Lots))}
-	for i, l := range a.Lots {
-		m.Lots[i] = fromLot(l)
+	return &pb.Account{
+		Id: uint64(a.ID), State: uint32(a.State), Lots: fromLots(a.Lots), Joined: int64(a.Joined), RedeemOn: a.RedeemOn,
+		Advanced: int64(a.Advanced), Tallies: fromTallies(a.Tallies),
 	}
-	return m
 }
 
 // ToAccount reads an account and checks its lots.
@@ -181,10 +266,9 @@ func ToAccount(m *pb.Account) (loyalty.Account, error) {
 		return loyalty.Account{}, fmt.Errorf("%w: no account", ErrMessage)
 	}
 	d := &decoder{}
-	a := loyalty.Account{ID: d.account(m.Id), State: d.state(m.State)}
-	for _, l := range m.Lots {
-		a.Lots = append(a.Lots, d.lot(l))
-	}
+	a := loyalty.Account{ID: d.account(m.Id), State: d.state(m.State), Lots: d.lots(m.Lots)}
+	a.Joined, a.RedeemOn, a.Advanced = loyalty.Instant(m.Joined), m.RedeemOn, loyalty.Instant(m.Advanced)
+	a.Tallies = d.tallies(m.Tallies)
 	d.check(a.Check())
 	return a, d.err
 }
@@ -241,11 +325,10 @@ func ToCard(m *pb.Card) (loyalty.Card, error) {
 func FromLocal(l *loyalty.Local) *pb.Local {
 	m := &pb.Local{Snapshot: FromSnapshot(&l.Snapshot)}
 	for _, p := range l.Own {
-		o := &pb.Posting{Epoch: uint32(p.Epoch), Seq: uint64(p.Seq), Redeemed: uint64(p.Redeemed), RedeemAt: int64(p.RedeemAt)}
-		for _, lot := range p.Accrued {
-			o.Accrued = append(o.Accrued, fromLot(lot))
-		}
-		m.Own = append(m.Own, o)
+		m.Own = append(m.Own, &pb.Posting{
+			Epoch: uint32(p.Epoch), Seq: uint64(p.Seq), Redeemed: uint64(p.Redeemed), RedeemAt: int64(p.RedeemAt),
+			Accrued: fromLots(p.Accrued), Counted: fromTallies(p.Counted), Claims: fromClaims(p.Claims),
+		})
 	}
 	return m
 }
@@ -261,9 +344,7 @@ func ToLocal(m *pb.Local) (loyalty.Local, error) {
 	for _, o := range m.Own {
 		p := loyalty.Posting{
 			Epoch: loyalty.Epoch(o.Epoch), Seq: loyalty.Seq(o.Seq), Redeemed: d.points(o.Redeemed), RedeemAt: loyalty.Instant(o.RedeemAt),
-		}
-		for _, lot := range o.Accrued {
-			p.Accrued = append(p.Accrued, d.lot(lot))
+			Accrued: d.lots(o.Accrued), Counted: d.tallies(o.Counted), Claims: d.claims(o.Claims),
 		}
 		l.Own = append(l.Own, p)
 	}

@@ -33,7 +33,8 @@ func EncodeEntry(e *loyalty.Entry) ([]byte, error) {
 		m.Body = &pb.Entry_SaleClosed{SaleClosed: &pb.SaleClosed{
 			Sale: string(b.Sale), Opened: opBytes(b.Opened), OpenedAt: int64(b.OpenedAt), Account: uint64(b.Account),
 			Card: string(b.Card), Receipt: FromReceipt(&b.Receipt), Redeemed: uint64(b.Redeemed), Discount: uint64(b.Discount),
-			Earned: fromLot(b.Earned), Statement: FromStatement(b.Statement), Manual: b.Manual, Resolved: b.Resolved,
+			Earned: fromLots(b.Earned), Statement: FromStatement(b.Statement), Manual: b.Manual, Resolved: b.Resolved,
+			Counted: fromTallies(b.Counted), Claims: fromClaims(b.Claims), LineDiscounts: fromPerLine(b.LineDiscounts), LineEarned: fromPerLine(b.LineEarned),
 		}}
 	case loyalty.SaleVoided:
 		m.Body = &pb.Entry_SaleVoided{SaleVoided: &pb.SaleVoided{
@@ -105,8 +106,10 @@ func toBody(m *pb.Entry) (loyalty.Body, error) {
 		body = loyalty.SaleClosed{
 			Sale: d.sale(c.Sale), Opened: d.op(c.Opened), OpenedAt: loyalty.Instant(c.OpenedAt), Account: d.account(c.Account),
 			Card: d.card(c.Card), Receipt: d.receipt(c.Receipt), Redeemed: d.points(c.Redeemed),
-			Discount: loyalty.Kopecks(d.points(c.Discount)), Earned: d.lot(c.Earned), Statement: d.statement(c.Statement),
-			Manual: d.text(c.Manual), Resolved: c.Resolved,
+			Discount: loyalty.Kopecks(d.points(c.Discount)), Earned: d.lots(c.Earned), Statement: d.statement(c.Statement),
+			Manual: d.text(c.Manual), Resolved: c.Resolved, Counted: d.tallies(c.Counted), Claims: d.claims(c.Claims),
+			LineDiscounts: perLine[loyalty.Kopecks](d, c.LineDiscounts, len(c.GetReceipt().GetLines())),
+			LineEarned:    perLine[loyalty.Points](d, c.LineEarned, len(c.GetReceipt().GetLines())),
 		}
 	case *pb.Entry_SaleVoided:
 		v := b.SaleVoided

@@ -84,7 +84,7 @@ func FuzzParseTopic(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	hash, id := make([]byte, 32), make([]byte, 16)
 	card := &pb.Card{Number: "7005000000009015", Account: 42, Version: 3}
-	account := &pb.Account{Id: 42, Lots: []*pb.Lot{{Amount: 100, ActiveFrom: 1, Expires: 2}}}
+	account := &pb.Account{Id: 42, Lots: []*pb.Lot{{Amount: 100, ActiveFrom: 1, Expires: 2}}, Tallies: []*pb.Tally{{Counter: "tier", Amount: 1, Until: 9}}}
 	snapshot := &pb.Snapshot{Account: account, Version: 9, Epoch: 1, Applied: 5}
 	for _, m := range []interface{ MarshalVT() ([]byte, error) }{
 		&pb.Hello{Station: 7, Epoch: 1, LastSeq: 5, LastHash: hash, Boot: id, Nonce: id, Version: "1.0", Schema: 1, Session: 3},

@@ -50,7 +50,7 @@ func chunks(s string, n int) (out []string) {
 
 var (
 	op   = loyalty.NewOpID(1_764_000_000_000, [10]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
-	fuel = loyalty.Receipt{Tender: 1, Lines: []loyalty.Line{{Kind: 1, Code: "95", Group: "fuel", Volume: 31500, Amount: 170100}}}
+	fuel = loyalty.Receipt{Tender: 1, Lines: []loyalty.Line{{Kind: 1, Code: "95", Group: "fuel", Volume: 31500, Amount: 170100}}, Promo: []string{"summer"}}
 	stmt = loyalty.Statement{Used: 1000, Voided: 200, Returned: 300}
 )
 
@@ -63,7 +63,10 @@ func samples() map[string]*loyalty.Entry {
 		"sale-opened": loyalty.SaleOpened{Sale: "S-1", Account: 42, Card: "7005000000009015", Receipt: fuel, Reserved: 5000, Statement: stmt, Manual: "scanner broken"},
 		"sale-closed": loyalty.SaleClosed{
 			Sale: "S-1", Opened: op, OpenedAt: 1_764_000_000_000, Account: 42, Card: "7005000000009015", Receipt: fuel, Redeemed: 4000, Discount: 4000,
-			Earned: loyalty.Lot{Amount: 315, ActiveFrom: 1_764_000_100_000, Expires: 1_795_536_000_000}, Statement: stmt, Manual: "scanner broken", Resolved: true,
+			Earned:        []loyalty.Lot{{Amount: 115, Expires: 1_780_000_000_000}, {Amount: 315, ActiveFrom: 1_764_000_100_000, Expires: 1_795_536_000_000}},
+			Counted:       []loyalty.Tally{{Counter: "tier", From: 1_763_900_000_000, Until: 1_771_700_000_000, Amount: 31_500}},
+			Claims:        []loyalty.Claim{{Tally: loyalty.Tally{Counter: "code:SUMMER", From: 1, Until: 2, Amount: 1}, Lot: loyalty.Lot{Amount: 5000}}},
+			LineDiscounts: []loyalty.Kopecks{4000}, LineEarned: []loyalty.Points{5430}, Statement: stmt, Manual: "scanner broken", Resolved: true,
 		},
 		"sale-voided":   loyalty.SaleVoided{Sale: "S-1", Opened: op, Account: 42, Statement: stmt, Reason: "driver left", Resolved: true},
 		"cell-returned": loyalty.CellReturned{Account: 42, Statement: stmt},

@@ -484,11 +484,12 @@ type Quote struct {
 	Lines         []int64                `protobuf:"varint,5,rep,packed,name=lines,proto3" json:"lines,omitempty"`
 	Pay           int64                  `protobuf:"varint,6,opt,name=pay,proto3" json:"pay,omitempty"`
 	Earn          int64                  `protobuf:"varint,7,opt,name=earn,proto3" json:"earn,omitempty"`
-	LotAmount     int64                  `protobuf:"varint,8,opt,name=lot_amount,json=lotAmount,proto3" json:"lot_amount,omitempty"`
-	LotActiveFrom int64                  `protobuf:"varint,9,opt,name=lot_active_from,json=lotActiveFrom,proto3" json:"lot_active_from,omitempty"`
-	LotExpires    int64                  `protobuf:"varint,10,opt,name=lot_expires,json=lotExpires,proto3" json:"lot_expires,omitempty"`
+	Lots          []*Lot                 `protobuf:"bytes,8,rep,name=lots,proto3" json:"lots,omitempty"`
+	LineEarn      []int64                `protobuf:"varint,9,rep,packed,name=line_earn,json=lineEarn,proto3" json:"line_earn,omitempty"`
+	Form          uint32                 `protobuf:"varint,10,opt,name=form,proto3" json:"form,omitempty"`
 	MaxRedeem     int64                  `protobuf:"varint,11,opt,name=max_redeem,json=maxRedeem,proto3" json:"max_redeem,omitempty"`
 	Reasons       []string               `protobuf:"bytes,12,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Progress      *Progress              `protobuf:"bytes,13,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -572,23 +573,23 @@ func (x *Quote) GetEarn() int64 {
 	return 0
 }
 
-func (x *Quote) GetLotAmount() int64 {
+func (x *Quote) GetLots() []*Lot {
 	if x != nil {
-		return x.LotAmount
+		return x.Lots
 	}
-	return 0
+	return nil
 }
 
-func (x *Quote) GetLotActiveFrom() int64 {
+func (x *Quote) GetLineEarn() []int64 {
 	if x != nil {
-		return x.LotActiveFrom
+		return x.LineEarn
 	}
-	return 0
+	return nil
 }
 
-func (x *Quote) GetLotExpires() int64 {
+func (x *Quote) GetForm() uint32 {
 	if x != nil {
-		return x.LotExpires
+		return x.Form
 	}
 	return 0
 }
@@ -605,6 +606,167 @@ func (x *Quote) GetReasons() []string {
 		return x.Reasons
 	}
 	return nil
+}
+
+func (x *Quote) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// Lot is points as they were answered, those of promo codes among them.
+type Lot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Amount        int64                  `protobuf:"varint,1,opt,name=amount,proto3" json:"amount,omitempty"`
+	ActiveFrom    int64                  `protobuf:"varint,2,opt,name=active_from,json=activeFrom,proto3" json:"active_from,omitempty"`
+	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lot) Reset() {
+	*x = Lot{}
+	mi := &file_ledger_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lot) ProtoMessage() {}
+
+func (x *Lot) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lot.ProtoReflect.Descriptor instead.
+func (*Lot) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Lot) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Lot) GetActiveFrom() int64 {
+	if x != nil {
+		return x.ActiveFrom
+	}
+	return 0
+}
+
+func (x *Lot) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+// Progress is the tier as it was answered.
+type Progress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TierRu        string                 `protobuf:"bytes,1,opt,name=tier_ru,json=tierRu,proto3" json:"tier_ru,omitempty"`
+	TierEn        string                 `protobuf:"bytes,2,opt,name=tier_en,json=tierEn,proto3" json:"tier_en,omitempty"`
+	NextRu        string                 `protobuf:"bytes,3,opt,name=next_ru,json=nextRu,proto3" json:"next_ru,omitempty"`
+	NextEn        string                 `protobuf:"bytes,4,opt,name=next_en,json=nextEn,proto3" json:"next_en,omitempty"`
+	Unit          uint32                 `protobuf:"varint,5,opt,name=unit,proto3" json:"unit,omitempty"`
+	Have          int64                  `protobuf:"varint,6,opt,name=have,proto3" json:"have,omitempty"`
+	Need          int64                  `protobuf:"varint,7,opt,name=need,proto3" json:"need,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_ledger_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Progress) GetTierRu() string {
+	if x != nil {
+		return x.TierRu
+	}
+	return ""
+}
+
+func (x *Progress) GetTierEn() string {
+	if x != nil {
+		return x.TierEn
+	}
+	return ""
+}
+
+func (x *Progress) GetNextRu() string {
+	if x != nil {
+		return x.NextRu
+	}
+	return ""
+}
+
+func (x *Progress) GetNextEn() string {
+	if x != nil {
+		return x.NextEn
+	}
+	return ""
+}
+
+func (x *Progress) GetUnit() uint32 {
+	if x != nil {
+		return x.Unit
+	}
+	return 0
+}
+
+func (x *Progress) GetHave() int64 {
+	if x != nil {
+		return x.Have
+	}
+	return 0
+}
+
+func (x *Progress) GetNeed() int64 {
+	if x != nil {
+		return x.Need
+	}
+	return 0
 }
 
 type Sale struct {
@@ -633,7 +795,7 @@ type Sale struct {
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_ledger_proto_msgTypes[5]
+	mi := &file_ledger_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +807,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[5]
+	mi := &file_ledger_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +820,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{5}
+	return file_ledger_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Sale) GetState() uint32 {
@@ -798,7 +960,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_ledger_proto_msgTypes[6]
+	mi := &file_ledger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +972,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[6]
+	mi := &file_ledger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +985,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{6}
+	return file_ledger_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Programme) GetSource() []byte {
@@ -851,7 +1013,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_ledger_proto_msgTypes[7]
+	mi := &file_ledger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +1025,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[7]
+	mi := &file_ledger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +1038,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{7}
+	return file_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Quarantined) GetOp() []byte {
@@ -907,7 +1069,7 @@ type Witness struct {
 
 func (x *Witness) Reset() {
 	*x = Witness{}
-	mi := &file_ledger_proto_msgTypes[8]
+	mi := &file_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1081,7 @@ func (x *Witness) String() string {
 func (*Witness) ProtoMessage() {}
 
 func (x *Witness) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[8]
+	mi := &file_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1094,7 @@ func (x *Witness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Witness.ProtoReflect.Descriptor instead.
 func (*Witness) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{8}
+	return file_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Witness) GetStation() uint32 {
@@ -1022,7 +1184,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\bresolved\x18\x05 \x01(\bR\bresolved\x12\x18\n" +
 	"\acashier\x18\x06 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\a \x01(\rR\x05shift\x12\x16\n" +
-	"\x06reason\x18\b \x01(\tR\x06reason\"\xcc\x02\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"\xf2\x02\n" +
 	"\x05Quote\x12\x1c\n" +
 	"\tprogramme\x18\x01 \x01(\rR\tprogramme\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x16\n" +
@@ -1030,16 +1192,28 @@ const file_ledger_proto_rawDesc = "" +
 	"\bdiscount\x18\x04 \x01(\x03R\bdiscount\x12\x14\n" +
 	"\x05lines\x18\x05 \x03(\x03R\x05lines\x12\x10\n" +
 	"\x03pay\x18\x06 \x01(\x03R\x03pay\x12\x12\n" +
-	"\x04earn\x18\a \x01(\x03R\x04earn\x12\x1d\n" +
-	"\n" +
-	"lot_amount\x18\b \x01(\x03R\tlotAmount\x12&\n" +
-	"\x0flot_active_from\x18\t \x01(\x03R\rlotActiveFrom\x12\x1f\n" +
-	"\vlot_expires\x18\n" +
-	" \x01(\x03R\n" +
-	"lotExpires\x12\x1d\n" +
+	"\x04earn\x18\a \x01(\x03R\x04earn\x12&\n" +
+	"\x04lots\x18\b \x03(\v2\x12.azs.ledger.v1.LotR\x04lots\x12\x1b\n" +
+	"\tline_earn\x18\t \x03(\x03R\blineEarn\x12\x12\n" +
+	"\x04form\x18\n" +
+	" \x01(\rR\x04form\x12\x1d\n" +
 	"\n" +
 	"max_redeem\x18\v \x01(\x03R\tmaxRedeem\x12\x18\n" +
-	"\areasons\x18\f \x03(\tR\areasons\"\x92\x04\n" +
+	"\areasons\x18\f \x03(\tR\areasons\x123\n" +
+	"\bprogress\x18\r \x01(\v2\x17.azs.ledger.v1.ProgressR\bprogress\"X\n" +
+	"\x03Lot\x12\x16\n" +
+	"\x06amount\x18\x01 \x01(\x03R\x06amount\x12\x1f\n" +
+	"\vactive_from\x18\x02 \x01(\x03R\n" +
+	"activeFrom\x12\x18\n" +
+	"\aexpires\x18\x03 \x01(\x03R\aexpires\"\xaa\x01\n" +
+	"\bProgress\x12\x17\n" +
+	"\atier_ru\x18\x01 \x01(\tR\x06tierRu\x12\x17\n" +
+	"\atier_en\x18\x02 \x01(\tR\x06tierEn\x12\x17\n" +
+	"\anext_ru\x18\x03 \x01(\tR\x06nextRu\x12\x17\n" +
+	"\anext_en\x18\x04 \x01(\tR\x06nextEn\x12\x12\n" +
+	"\x04unit\x18\x05 \x01(\rR\x04unit\x12\x12\n" +
+	"\x04have\x18\x06 \x01(\x03R\x04have\x12\x12\n" +
+	"\x04need\x18\a \x01(\x03R\x04need\"\x92\x04\n" +
 	"\x04Sale\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\rR\x05state\x12\x17\n" +
 	"\aop_open\x18\x02 \x01(\fR\x06opOpen\x12\x15\n" +
@@ -1085,29 +1259,33 @@ func file_ledger_proto_rawDescGZIP() []byte {
 	return file_ledger_proto_rawDescData
 }
 
-var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_ledger_proto_goTypes = []any{
 	(*State)(nil),       // 0: azs.ledger.v1.State
 	(*Counters)(nil),    // 1: azs.ledger.v1.Counters
 	(*Cell)(nil),        // 2: azs.ledger.v1.Cell
 	(*Request)(nil),     // 3: azs.ledger.v1.Request
 	(*Quote)(nil),       // 4: azs.ledger.v1.Quote
-	(*Sale)(nil),        // 5: azs.ledger.v1.Sale
-	(*Programme)(nil),   // 6: azs.ledger.v1.Programme
-	(*Quarantined)(nil), // 7: azs.ledger.v1.Quarantined
-	(*Witness)(nil),     // 8: azs.ledger.v1.Witness
+	(*Lot)(nil),         // 5: azs.ledger.v1.Lot
+	(*Progress)(nil),    // 6: azs.ledger.v1.Progress
+	(*Sale)(nil),        // 7: azs.ledger.v1.Sale
+	(*Programme)(nil),   // 8: azs.ledger.v1.Programme
+	(*Quarantined)(nil), // 9: azs.ledger.v1.Quarantined
+	(*Witness)(nil),     // 10: azs.ledger.v1.Witness
 }
 var file_ledger_proto_depIdxs = []int32{
 	1, // 0: azs.ledger.v1.State.counters:type_name -> azs.ledger.v1.Counters
-	3, // 1: azs.ledger.v1.Sale.open:type_name -> azs.ledger.v1.Request
-	3, // 2: azs.ledger.v1.Sale.close:type_name -> azs.ledger.v1.Request
-	3, // 3: azs.ledger.v1.Sale.void:type_name -> azs.ledger.v1.Request
-	4, // 4: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 1: azs.ledger.v1.Quote.lots:type_name -> azs.ledger.v1.Lot
+	6, // 2: azs.ledger.v1.Quote.progress:type_name -> azs.ledger.v1.Progress
+	3, // 3: azs.ledger.v1.Sale.open:type_name -> azs.ledger.v1.Request
+	3, // 4: azs.ledger.v1.Sale.close:type_name -> azs.ledger.v1.Request
+	3, // 5: azs.ledger.v1.Sale.void:type_name -> azs.ledger.v1.Request
+	4, // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_ledger_proto_init() }
@@ -1121,7 +1299,7 @@ func file_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ledger_proto_rawDesc), len(file_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

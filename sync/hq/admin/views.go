@@ -81,7 +81,7 @@ func entryOf(e *loyalty.Entry) *Entry {
 		v.Kind, v.Sale, v.Total, v.Reserved, v.Manual = "sale_opened", b.Sale, b.Receipt.Total().String(), b.Reserved.String(), b.Manual
 	case loyalty.SaleClosed:
 		v.Kind, v.Sale, v.Total, v.Redeemed, v.Discount = "sale_closed", b.Sale, b.Receipt.Total().String(), b.Redeemed.String(), b.Discount.String()
-		v.Earned, v.Manual, v.Resolved = b.Earned.Amount.String(), b.Manual, b.Resolved
+		v.Earned, v.Manual, v.Resolved = b.Points().String(), b.Manual, b.Resolved
 	case loyalty.SaleVoided:
 		v.Kind, v.Sale, v.Why, v.Resolved = "sale_voided", b.Sale, b.Reason, b.Resolved
 	case loyalty.CellReturned:

@@ -144,7 +144,7 @@ func (j *Journal) Sale(account loyalty.AccountID, card loyalty.CardNumber, redee
 		Receipt: Receipt(), Redeemed: redeem, Discount: loyalty.Kopecks(redeem), Statement: cell.Statement(),
 	}
 	if earn > 0 {
-		s.Earned = loyalty.Lot{Amount: earn, ActiveFrom: j.At - j.At%Day, Expires: j.At - j.At%Day + 400*Day}
+		s.Earned = []loyalty.Lot{{Amount: earn, ActiveFrom: j.At - j.At%Day, Expires: j.At - j.At%Day + 400*Day}}
 	}
 	return s
 }

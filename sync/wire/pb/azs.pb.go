@@ -139,6 +139,128 @@ func (x *Lot) GetExpires() int64 {
 	return 0
 }
 
+// Tally is what is added to a counter of an account from one moment until another.
+type Tally struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Counter       string                 `protobuf:"bytes,1,opt,name=counter,proto3" json:"counter,omitempty"`
+	Amount        uint64                 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	From          int64                  `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`   // ms since the Unix epoch
+	Until         int64                  `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"` // ms since the Unix epoch, 0: for ever
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Tally) Reset() {
+	*x = Tally{}
+	mi := &file_azs_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tally) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tally) ProtoMessage() {}
+
+func (x *Tally) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tally.ProtoReflect.Descriptor instead.
+func (*Tally) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Tally) GetCounter() string {
+	if x != nil {
+		return x.Counter
+	}
+	return ""
+}
+
+func (x *Tally) GetAmount() uint64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Tally) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Tally) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// Claim is points for what may be had once per account: granted unless the account has used it before.
+type Claim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tally         *Tally                 `protobuf:"bytes,1,opt,name=tally,proto3" json:"tally,omitempty"`
+	Lot           *Lot                   `protobuf:"bytes,2,opt,name=lot,proto3" json:"lot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_azs_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Claim) GetTally() *Tally {
+	if x != nil {
+		return x.Tally
+	}
+	return nil
+}
+
+func (x *Claim) GetLot() *Lot {
+	if x != nil {
+		return x.Lot
+	}
+	return nil
+}
+
 type Line struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"` // 1 fuel, 2 goods
@@ -153,7 +275,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_azs_proto_msgTypes[1]
+	mi := &file_azs_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -165,7 +287,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[1]
+	mi := &file_azs_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -178,7 +300,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{1}
+	return file_azs_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Line) GetKind() uint32 {
@@ -227,13 +349,14 @@ type Receipt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lines         []*Line                `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
 	Tender        uint32                 `protobuf:"varint,2,opt,name=tender,proto3" json:"tender,omitempty"`
+	Promo         []string               `protobuf:"bytes,3,rep,name=promo,proto3" json:"promo,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_azs_proto_msgTypes[2]
+	mi := &file_azs_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -245,7 +368,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[2]
+	mi := &file_azs_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -258,7 +381,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{2}
+	return file_azs_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Receipt) GetLines() []*Line {
@@ -275,6 +398,13 @@ func (x *Receipt) GetTender() uint32 {
 	return 0
 }
 
+func (x *Receipt) GetPromo() []string {
+	if x != nil {
+		return x.Promo
+	}
+	return nil
+}
+
 type Statement struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Used          uint64                 `protobuf:"varint,1,opt,name=used,proto3" json:"used,omitempty"`
@@ -286,7 +416,7 @@ type Statement struct {
 
 func (x *Statement) Reset() {
 	*x = Statement{}
-	mi := &file_azs_proto_msgTypes[3]
+	mi := &file_azs_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -298,7 +428,7 @@ func (x *Statement) String() string {
 func (*Statement) ProtoMessage() {}
 
 func (x *Statement) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[3]
+	mi := &file_azs_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -311,7 +441,7 @@ func (x *Statement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statement.ProtoReflect.Descriptor instead.
 func (*Statement) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{3}
+	return file_azs_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Statement) GetUsed() uint64 {
@@ -359,7 +489,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_azs_proto_msgTypes[4]
+	mi := &file_azs_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -371,7 +501,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[4]
+	mi := &file_azs_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -384,7 +514,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{4}
+	return file_azs_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Entry) GetAt() int64 {
@@ -533,7 +663,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_azs_proto_msgTypes[5]
+	mi := &file_azs_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +675,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[5]
+	mi := &file_azs_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +688,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{5}
+	return file_azs_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Started) GetBoot() []byte {
@@ -597,7 +727,7 @@ type SaleOpened struct {
 
 func (x *SaleOpened) Reset() {
 	*x = SaleOpened{}
-	mi := &file_azs_proto_msgTypes[6]
+	mi := &file_azs_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +739,7 @@ func (x *SaleOpened) String() string {
 func (*SaleOpened) ProtoMessage() {}
 
 func (x *SaleOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[6]
+	mi := &file_azs_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +752,7 @@ func (x *SaleOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleOpened.ProtoReflect.Descriptor instead.
 func (*SaleOpened) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{6}
+	return file_azs_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SaleOpened) GetSale() string {
@@ -684,17 +814,21 @@ type SaleClosed struct {
 	Receipt       *Receipt               `protobuf:"bytes,6,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	Redeemed      uint64                 `protobuf:"varint,7,opt,name=redeemed,proto3" json:"redeemed,omitempty"`
 	Discount      uint64                 `protobuf:"varint,8,opt,name=discount,proto3" json:"discount,omitempty"`
-	Earned        *Lot                   `protobuf:"bytes,9,opt,name=earned,proto3" json:"earned,omitempty"`
+	Earned        []*Lot                 `protobuf:"bytes,9,rep,name=earned,proto3" json:"earned,omitempty"`
 	Statement     *Statement             `protobuf:"bytes,10,opt,name=statement,proto3" json:"statement,omitempty"`
 	Manual        string                 `protobuf:"bytes,11,opt,name=manual,proto3" json:"manual,omitempty"`
 	Resolved      bool                   `protobuf:"varint,12,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	Counted       []*Tally               `protobuf:"bytes,13,rep,name=counted,proto3" json:"counted,omitempty"`
+	Claims        []*Claim               `protobuf:"bytes,14,rep,name=claims,proto3" json:"claims,omitempty"`
+	LineDiscounts []uint64               `protobuf:"varint,15,rep,packed,name=line_discounts,json=lineDiscounts,proto3" json:"line_discounts,omitempty"` // kopecks, one for each line; none: all zero
+	LineEarned    []uint64               `protobuf:"varint,16,rep,packed,name=line_earned,json=lineEarned,proto3" json:"line_earned,omitempty"`          // hundredths of a point, one for each line; none: all zero
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SaleClosed) Reset() {
 	*x = SaleClosed{}
-	mi := &file_azs_proto_msgTypes[7]
+	mi := &file_azs_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +840,7 @@ func (x *SaleClosed) String() string {
 func (*SaleClosed) ProtoMessage() {}
 
 func (x *SaleClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[7]
+	mi := &file_azs_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +853,7 @@ func (x *SaleClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleClosed.ProtoReflect.Descriptor instead.
 func (*SaleClosed) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{7}
+	return file_azs_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SaleClosed) GetSale() string {
@@ -778,7 +912,7 @@ func (x *SaleClosed) GetDiscount() uint64 {
 	return 0
 }
 
-func (x *SaleClosed) GetEarned() *Lot {
+func (x *SaleClosed) GetEarned() []*Lot {
 	if x != nil {
 		return x.Earned
 	}
@@ -806,6 +940,34 @@ func (x *SaleClosed) GetResolved() bool {
 	return false
 }
 
+func (x *SaleClosed) GetCounted() []*Tally {
+	if x != nil {
+		return x.Counted
+	}
+	return nil
+}
+
+func (x *SaleClosed) GetClaims() []*Claim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *SaleClosed) GetLineDiscounts() []uint64 {
+	if x != nil {
+		return x.LineDiscounts
+	}
+	return nil
+}
+
+func (x *SaleClosed) GetLineEarned() []uint64 {
+	if x != nil {
+		return x.LineEarned
+	}
+	return nil
+}
+
 type SaleVoided struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sale          string                 `protobuf:"bytes,1,opt,name=sale,proto3" json:"sale,omitempty"`
@@ -820,7 +982,7 @@ type SaleVoided struct {
 
 func (x *SaleVoided) Reset() {
 	*x = SaleVoided{}
-	mi := &file_azs_proto_msgTypes[8]
+	mi := &file_azs_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +994,7 @@ func (x *SaleVoided) String() string {
 func (*SaleVoided) ProtoMessage() {}
 
 func (x *SaleVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[8]
+	mi := &file_azs_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1007,7 @@ func (x *SaleVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleVoided.ProtoReflect.Descriptor instead.
 func (*SaleVoided) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{8}
+	return file_azs_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SaleVoided) GetSale() string {
@@ -900,7 +1062,7 @@ type CellReturned struct {
 
 func (x *CellReturned) Reset() {
 	*x = CellReturned{}
-	mi := &file_azs_proto_msgTypes[9]
+	mi := &file_azs_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1074,7 @@ func (x *CellReturned) String() string {
 func (*CellReturned) ProtoMessage() {}
 
 func (x *CellReturned) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[9]
+	mi := &file_azs_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1087,7 @@ func (x *CellReturned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellReturned.ProtoReflect.Descriptor instead.
 func (*CellReturned) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{9}
+	return file_azs_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CellReturned) GetAccount() uint64 {
@@ -962,7 +1124,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_azs_proto_msgTypes[10]
+	mi := &file_azs_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1136,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[10]
+	mi := &file_azs_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1149,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{10}
+	return file_azs_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Hello) GetStation() uint32 {
@@ -1092,7 +1254,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_azs_proto_msgTypes[11]
+	mi := &file_azs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1266,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[11]
+	mi := &file_azs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1279,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{11}
+	return file_azs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Batch) GetSchema() uint32 {
@@ -1192,7 +1354,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_azs_proto_msgTypes[12]
+	mi := &file_azs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1366,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[12]
+	mi := &file_azs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1379,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{12}
+	return file_azs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Entries) GetEntry() [][]byte {
@@ -1237,7 +1399,7 @@ type DownAck struct {
 
 func (x *DownAck) Reset() {
 	*x = DownAck{}
-	mi := &file_azs_proto_msgTypes[13]
+	mi := &file_azs_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1411,7 @@ func (x *DownAck) String() string {
 func (*DownAck) ProtoMessage() {}
 
 func (x *DownAck) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[13]
+	mi := &file_azs_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1424,7 @@ func (x *DownAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownAck.ProtoReflect.Descriptor instead.
 func (*DownAck) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{13}
+	return file_azs_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DownAck) GetStream() uint64 {
@@ -1293,7 +1455,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_azs_proto_msgTypes[14]
+	mi := &file_azs_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1467,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[14]
+	mi := &file_azs_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1480,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{14}
+	return file_azs_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Ask) GetId() uint64 {
@@ -1373,7 +1535,7 @@ type TopUp struct {
 
 func (x *TopUp) Reset() {
 	*x = TopUp{}
-	mi := &file_azs_proto_msgTypes[15]
+	mi := &file_azs_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1547,7 @@ func (x *TopUp) String() string {
 func (*TopUp) ProtoMessage() {}
 
 func (x *TopUp) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[15]
+	mi := &file_azs_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1560,7 @@ func (x *TopUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopUp.ProtoReflect.Descriptor instead.
 func (*TopUp) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{15}
+	return file_azs_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TopUp) GetStatement() *Statement {
@@ -1434,7 +1596,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_azs_proto_msgTypes[16]
+	mi := &file_azs_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1446,7 +1608,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[16]
+	mi := &file_azs_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1459,7 +1621,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{16}
+	return file_azs_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *State) GetStation() uint32 {
@@ -1549,7 +1711,7 @@ type Scanner struct {
 
 func (x *Scanner) Reset() {
 	*x = Scanner{}
-	mi := &file_azs_proto_msgTypes[17]
+	mi := &file_azs_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1723,7 @@ func (x *Scanner) String() string {
 func (*Scanner) ProtoMessage() {}
 
 func (x *Scanner) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[17]
+	mi := &file_azs_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1736,7 @@ func (x *Scanner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scanner.ProtoReflect.Descriptor instead.
 func (*Scanner) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{17}
+	return file_azs_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Scanner) GetName() string {
@@ -1607,7 +1769,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_azs_proto_msgTypes[18]
+	mi := &file_azs_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1781,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[18]
+	mi := &file_azs_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1794,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{18}
+	return file_azs_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Cursor) GetEpoch() uint32 {
@@ -1705,7 +1867,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_azs_proto_msgTypes[19]
+	mi := &file_azs_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1879,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[19]
+	mi := &file_azs_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1892,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{19}
+	return file_azs_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Ack) GetEpoch() uint32 {
@@ -1786,7 +1948,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_azs_proto_msgTypes[20]
+	mi := &file_azs_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1960,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[20]
+	mi := &file_azs_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1973,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{20}
+	return file_azs_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Quarantined) GetSeq() uint64 {
@@ -1850,7 +2012,7 @@ type Down struct {
 
 func (x *Down) Reset() {
 	*x = Down{}
-	mi := &file_azs_proto_msgTypes[21]
+	mi := &file_azs_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +2024,7 @@ func (x *Down) String() string {
 func (*Down) ProtoMessage() {}
 
 func (x *Down) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[21]
+	mi := &file_azs_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +2037,7 @@ func (x *Down) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Down.ProtoReflect.Descriptor instead.
 func (*Down) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{21}
+	return file_azs_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Down) GetStream() uint64 {
@@ -1928,7 +2090,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_azs_proto_msgTypes[22]
+	mi := &file_azs_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2102,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[22]
+	mi := &file_azs_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2115,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{22}
+	return file_azs_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Item) GetItem() isItem_Item {
@@ -2032,13 +2194,17 @@ type Account struct {
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`
 	Lots          []*Lot                 `protobuf:"bytes,3,rep,name=lots,proto3" json:"lots,omitempty"`
+	Joined        int64                  `protobuf:"varint,4,opt,name=joined,proto3" json:"joined,omitempty"`                     // ms since the Unix epoch, 0: not known
+	RedeemOn      bool                   `protobuf:"varint,5,opt,name=redeem_on,json=redeemOn,proto3" json:"redeem_on,omitempty"` // the customer has switched redeeming on
+	Advanced      int64                  `protobuf:"varint,6,opt,name=advanced,proto3" json:"advanced,omitempty"`                 // ms since the Unix epoch
+	Tallies       []*Tally               `protobuf:"bytes,7,rep,name=tallies,proto3" json:"tallies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_azs_proto_msgTypes[23]
+	mi := &file_azs_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2216,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[23]
+	mi := &file_azs_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2229,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{23}
+	return file_azs_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Account) GetId() uint64 {
@@ -2087,6 +2253,34 @@ func (x *Account) GetLots() []*Lot {
 	return nil
 }
 
+func (x *Account) GetJoined() int64 {
+	if x != nil {
+		return x.Joined
+	}
+	return 0
+}
+
+func (x *Account) GetRedeemOn() bool {
+	if x != nil {
+		return x.RedeemOn
+	}
+	return false
+}
+
+func (x *Account) GetAdvanced() int64 {
+	if x != nil {
+		return x.Advanced
+	}
+	return 0
+}
+
+func (x *Account) GetTallies() []*Tally {
+	if x != nil {
+		return x.Tallies
+	}
+	return nil
+}
+
 type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2101,7 +2295,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_azs_proto_msgTypes[24]
+	mi := &file_azs_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2307,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[24]
+	mi := &file_azs_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2320,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{24}
+	return file_azs_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Snapshot) GetAccount() *Account {
@@ -2186,7 +2380,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_azs_proto_msgTypes[25]
+	mi := &file_azs_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2392,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[25]
+	mi := &file_azs_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2405,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{25}
+	return file_azs_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Card) GetNumber() string {
@@ -2273,7 +2467,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_azs_proto_msgTypes[26]
+	mi := &file_azs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2285,7 +2479,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[26]
+	mi := &file_azs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2298,7 +2492,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{26}
+	return file_azs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Programme) GetVersion() uint32 {
@@ -2326,7 +2520,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2532,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2545,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{27}
+	return file_azs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Notice) GetId() uint64 {
@@ -2389,7 +2583,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2595,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2608,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{28}
+	return file_azs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -2470,7 +2664,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2676,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2689,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{29}
+	return file_azs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Grant) GetAccount() uint64 {
@@ -2526,13 +2720,15 @@ type Posting struct {
 	Redeemed      uint64                 `protobuf:"varint,3,opt,name=redeemed,proto3" json:"redeemed,omitempty"`
 	RedeemAt      int64                  `protobuf:"varint,4,opt,name=redeem_at,json=redeemAt,proto3" json:"redeem_at,omitempty"`
 	Accrued       []*Lot                 `protobuf:"bytes,5,rep,name=accrued,proto3" json:"accrued,omitempty"`
+	Counted       []*Tally               `protobuf:"bytes,6,rep,name=counted,proto3" json:"counted,omitempty"`
+	Claims        []*Claim               `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Posting) Reset() {
 	*x = Posting{}
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2740,7 @@ func (x *Posting) String() string {
 func (*Posting) ProtoMessage() {}
 
 func (x *Posting) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2753,7 @@ func (x *Posting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Posting.ProtoReflect.Descriptor instead.
 func (*Posting) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{30}
+	return file_azs_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Posting) GetEpoch() uint32 {
@@ -2595,6 +2791,20 @@ func (x *Posting) GetAccrued() []*Lot {
 	return nil
 }
 
+func (x *Posting) GetCounted() []*Tally {
+	if x != nil {
+		return x.Counted
+	}
+	return nil
+}
+
+func (x *Posting) GetClaims() []*Claim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
 type Local struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
@@ -2605,7 +2815,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2827,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2840,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{31}
+	return file_azs_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Local) GetSnapshot() *Snapshot {
@@ -2656,17 +2866,26 @@ const file_azs_proto_rawDesc = "" +
 	"\x06amount\x18\x01 \x01(\x04R\x06amount\x12\x1f\n" +
 	"\vactive_from\x18\x02 \x01(\x03R\n" +
 	"activeFrom\x12\x18\n" +
-	"\aexpires\x18\x03 \x01(\x03R\aexpires\"\x8a\x01\n" +
+	"\aexpires\x18\x03 \x01(\x03R\aexpires\"c\n" +
+	"\x05Tally\x12\x18\n" +
+	"\acounter\x18\x01 \x01(\tR\acounter\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x04R\x06amount\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x03R\x04from\x12\x14\n" +
+	"\x05until\x18\x04 \x01(\x03R\x05until\"K\n" +
+	"\x05Claim\x12#\n" +
+	"\x05tally\x18\x01 \x01(\v2\r.azs.v1.TallyR\x05tally\x12\x1d\n" +
+	"\x03lot\x18\x02 \x01(\v2\v.azs.v1.LotR\x03lot\"\x8a\x01\n" +
 	"\x04Line\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x14\n" +
 	"\x05group\x18\x03 \x01(\tR\x05group\x12\x16\n" +
 	"\x06volume\x18\x04 \x01(\x04R\x06volume\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x16\n" +
-	"\x06amount\x18\x06 \x01(\x04R\x06amount\"E\n" +
+	"\x06amount\x18\x06 \x01(\x04R\x06amount\"[\n" +
 	"\aReceipt\x12\"\n" +
 	"\x05lines\x18\x01 \x03(\v2\f.azs.v1.LineR\x05lines\x12\x16\n" +
-	"\x06tender\x18\x02 \x01(\rR\x06tender\"S\n" +
+	"\x06tender\x18\x02 \x01(\rR\x06tender\x12\x14\n" +
+	"\x05promo\x18\x03 \x03(\tR\x05promo\"S\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04used\x18\x01 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06voided\x18\x02 \x01(\x04R\x06voided\x12\x1a\n" +
@@ -2700,7 +2919,7 @@ const file_azs_proto_rawDesc = "" +
 	"\areceipt\x18\x04 \x01(\v2\x0f.azs.v1.ReceiptR\areceipt\x12\x1a\n" +
 	"\breserved\x18\x05 \x01(\x04R\breserved\x12/\n" +
 	"\tstatement\x18\x06 \x01(\v2\x11.azs.v1.StatementR\tstatement\x12\x16\n" +
-	"\x06manual\x18\a \x01(\tR\x06manual\"\xf0\x02\n" +
+	"\x06manual\x18\a \x01(\tR\x06manual\"\x88\x04\n" +
 	"\n" +
 	"SaleClosed\x12\x12\n" +
 	"\x04sale\x18\x01 \x01(\tR\x04sale\x12\x16\n" +
@@ -2711,11 +2930,16 @@ const file_azs_proto_rawDesc = "" +
 	"\areceipt\x18\x06 \x01(\v2\x0f.azs.v1.ReceiptR\areceipt\x12\x1a\n" +
 	"\bredeemed\x18\a \x01(\x04R\bredeemed\x12\x1a\n" +
 	"\bdiscount\x18\b \x01(\x04R\bdiscount\x12#\n" +
-	"\x06earned\x18\t \x01(\v2\v.azs.v1.LotR\x06earned\x12/\n" +
+	"\x06earned\x18\t \x03(\v2\v.azs.v1.LotR\x06earned\x12/\n" +
 	"\tstatement\x18\n" +
 	" \x01(\v2\x11.azs.v1.StatementR\tstatement\x12\x16\n" +
 	"\x06manual\x18\v \x01(\tR\x06manual\x12\x1a\n" +
-	"\bresolved\x18\f \x01(\bR\bresolved\"\xb7\x01\n" +
+	"\bresolved\x18\f \x01(\bR\bresolved\x12'\n" +
+	"\acounted\x18\r \x03(\v2\r.azs.v1.TallyR\acounted\x12%\n" +
+	"\x06claims\x18\x0e \x03(\v2\r.azs.v1.ClaimR\x06claims\x12%\n" +
+	"\x0eline_discounts\x18\x0f \x03(\x04R\rlineDiscounts\x12\x1f\n" +
+	"\vline_earned\x18\x10 \x03(\x04R\n" +
+	"lineEarned\"\xb7\x01\n" +
 	"\n" +
 	"SaleVoided\x12\x12\n" +
 	"\x04sale\x18\x01 \x01(\tR\x04sale\x12\x16\n" +
@@ -2816,11 +3040,15 @@ const file_azs_proto_rawDesc = "" +
 	"\x04card\x18\x02 \x01(\v2\f.azs.v1.CardH\x00R\x04card\x121\n" +
 	"\tprogramme\x18\x03 \x01(\v2\x11.azs.v1.ProgrammeH\x00R\tprogramme\x12(\n" +
 	"\x06notice\x18\x04 \x01(\v2\x0e.azs.v1.NoticeH\x00R\x06noticeB\x06\n" +
-	"\x04item\"P\n" +
+	"\x04item\"\xca\x01\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\rR\x05state\x12\x1f\n" +
-	"\x04lots\x18\x03 \x03(\v2\v.azs.v1.LotR\x04lots\"\xb2\x01\n" +
+	"\x04lots\x18\x03 \x03(\v2\v.azs.v1.LotR\x04lots\x12\x16\n" +
+	"\x06joined\x18\x04 \x01(\x03R\x06joined\x12\x1b\n" +
+	"\tredeem_on\x18\x05 \x01(\bR\bredeemOn\x12\x1a\n" +
+	"\badvanced\x18\x06 \x01(\x03R\badvanced\x12'\n" +
+	"\atallies\x18\a \x03(\v2\r.azs.v1.TallyR\atallies\"\xb2\x01\n" +
 	"\bSnapshot\x12)\n" +
 	"\aaccount\x18\x01 \x01(\v2\x0f.azs.v1.AccountR\aaccount\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x13\n" +
@@ -2856,13 +3084,15 @@ const file_azs_proto_rawDesc = "" +
 	"\x05Grant\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x16\n" +
-	"\x06issued\x18\x03 \x01(\x04R\x06issued\"\x91\x01\n" +
+	"\x06issued\x18\x03 \x01(\x04R\x06issued\"\xe1\x01\n" +
 	"\aPosting\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x1a\n" +
 	"\bredeemed\x18\x03 \x01(\x04R\bredeemed\x12\x1b\n" +
 	"\tredeem_at\x18\x04 \x01(\x03R\bredeemAt\x12%\n" +
-	"\aaccrued\x18\x05 \x03(\v2\v.azs.v1.LotR\aaccrued\"X\n" +
+	"\aaccrued\x18\x05 \x03(\v2\v.azs.v1.LotR\aaccrued\x12'\n" +
+	"\acounted\x18\x06 \x03(\v2\r.azs.v1.TallyR\acounted\x12%\n" +
+	"\x06claims\x18\a \x03(\v2\r.azs.v1.ClaimR\x06claims\"X\n" +
 	"\x05Local\x12,\n" +
 	"\bsnapshot\x18\x01 \x01(\v2\x10.azs.v1.SnapshotR\bsnapshot\x12!\n" +
 	"\x03own\x18\x02 \x03(\v2\x0f.azs.v1.PostingR\x03own*w\n" +
@@ -2887,79 +3117,88 @@ func file_azs_proto_rawDescGZIP() []byte {
 }
 
 var file_azs_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_azs_proto_goTypes = []any{
 	(Verdict)(0),         // 0: azs.v1.Verdict
 	(*Lot)(nil),          // 1: azs.v1.Lot
-	(*Line)(nil),         // 2: azs.v1.Line
-	(*Receipt)(nil),      // 3: azs.v1.Receipt
-	(*Statement)(nil),    // 4: azs.v1.Statement
-	(*Entry)(nil),        // 5: azs.v1.Entry
-	(*Started)(nil),      // 6: azs.v1.Started
-	(*SaleOpened)(nil),   // 7: azs.v1.SaleOpened
-	(*SaleClosed)(nil),   // 8: azs.v1.SaleClosed
-	(*SaleVoided)(nil),   // 9: azs.v1.SaleVoided
-	(*CellReturned)(nil), // 10: azs.v1.CellReturned
-	(*Hello)(nil),        // 11: azs.v1.Hello
-	(*Batch)(nil),        // 12: azs.v1.Batch
-	(*Entries)(nil),      // 13: azs.v1.Entries
-	(*DownAck)(nil),      // 14: azs.v1.DownAck
-	(*Ask)(nil),          // 15: azs.v1.Ask
-	(*TopUp)(nil),        // 16: azs.v1.TopUp
-	(*State)(nil),        // 17: azs.v1.State
-	(*Scanner)(nil),      // 18: azs.v1.Scanner
-	(*Cursor)(nil),       // 19: azs.v1.Cursor
-	(*Ack)(nil),          // 20: azs.v1.Ack
-	(*Quarantined)(nil),  // 21: azs.v1.Quarantined
-	(*Down)(nil),         // 22: azs.v1.Down
-	(*Item)(nil),         // 23: azs.v1.Item
-	(*Account)(nil),      // 24: azs.v1.Account
-	(*Snapshot)(nil),     // 25: azs.v1.Snapshot
-	(*Card)(nil),         // 26: azs.v1.Card
-	(*Programme)(nil),    // 27: azs.v1.Programme
-	(*Notice)(nil),       // 28: azs.v1.Notice
-	(*Answer)(nil),       // 29: azs.v1.Answer
-	(*Grant)(nil),        // 30: azs.v1.Grant
-	(*Posting)(nil),      // 31: azs.v1.Posting
-	(*Local)(nil),        // 32: azs.v1.Local
+	(*Tally)(nil),        // 2: azs.v1.Tally
+	(*Claim)(nil),        // 3: azs.v1.Claim
+	(*Line)(nil),         // 4: azs.v1.Line
+	(*Receipt)(nil),      // 5: azs.v1.Receipt
+	(*Statement)(nil),    // 6: azs.v1.Statement
+	(*Entry)(nil),        // 7: azs.v1.Entry
+	(*Started)(nil),      // 8: azs.v1.Started
+	(*SaleOpened)(nil),   // 9: azs.v1.SaleOpened
+	(*SaleClosed)(nil),   // 10: azs.v1.SaleClosed
+	(*SaleVoided)(nil),   // 11: azs.v1.SaleVoided
+	(*CellReturned)(nil), // 12: azs.v1.CellReturned
+	(*Hello)(nil),        // 13: azs.v1.Hello
+	(*Batch)(nil),        // 14: azs.v1.Batch
+	(*Entries)(nil),      // 15: azs.v1.Entries
+	(*DownAck)(nil),      // 16: azs.v1.DownAck
+	(*Ask)(nil),          // 17: azs.v1.Ask
+	(*TopUp)(nil),        // 18: azs.v1.TopUp
+	(*State)(nil),        // 19: azs.v1.State
+	(*Scanner)(nil),      // 20: azs.v1.Scanner
+	(*Cursor)(nil),       // 21: azs.v1.Cursor
+	(*Ack)(nil),          // 22: azs.v1.Ack
+	(*Quarantined)(nil),  // 23: azs.v1.Quarantined
+	(*Down)(nil),         // 24: azs.v1.Down
+	(*Item)(nil),         // 25: azs.v1.Item
+	(*Account)(nil),      // 26: azs.v1.Account
+	(*Snapshot)(nil),     // 27: azs.v1.Snapshot
+	(*Card)(nil),         // 28: azs.v1.Card
+	(*Programme)(nil),    // 29: azs.v1.Programme
+	(*Notice)(nil),       // 30: azs.v1.Notice
+	(*Answer)(nil),       // 31: azs.v1.Answer
+	(*Grant)(nil),        // 32: azs.v1.Grant
+	(*Posting)(nil),      // 33: azs.v1.Posting
+	(*Local)(nil),        // 34: azs.v1.Local
 }
 var file_azs_proto_depIdxs = []int32{
-	2,  // 0: azs.v1.Receipt.lines:type_name -> azs.v1.Line
-	6,  // 1: azs.v1.Entry.started:type_name -> azs.v1.Started
-	7,  // 2: azs.v1.Entry.sale_opened:type_name -> azs.v1.SaleOpened
-	8,  // 3: azs.v1.Entry.sale_closed:type_name -> azs.v1.SaleClosed
-	9,  // 4: azs.v1.Entry.sale_voided:type_name -> azs.v1.SaleVoided
-	10, // 5: azs.v1.Entry.cell_returned:type_name -> azs.v1.CellReturned
-	3,  // 6: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
-	4,  // 7: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
-	3,  // 8: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
-	1,  // 9: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
-	4,  // 10: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
-	4,  // 11: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
-	4,  // 12: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
-	16, // 13: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
-	4,  // 14: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
-	18, // 15: azs.v1.State.scanners:type_name -> azs.v1.Scanner
-	0,  // 16: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
-	21, // 17: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
-	23, // 18: azs.v1.Down.items:type_name -> azs.v1.Item
-	25, // 19: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
-	26, // 20: azs.v1.Item.card:type_name -> azs.v1.Card
-	27, // 21: azs.v1.Item.programme:type_name -> azs.v1.Programme
-	28, // 22: azs.v1.Item.notice:type_name -> azs.v1.Notice
-	1,  // 23: azs.v1.Account.lots:type_name -> azs.v1.Lot
-	24, // 24: azs.v1.Snapshot.account:type_name -> azs.v1.Account
-	26, // 25: azs.v1.Answer.card:type_name -> azs.v1.Card
-	25, // 26: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
-	30, // 27: azs.v1.Answer.grant:type_name -> azs.v1.Grant
-	1,  // 28: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
-	25, // 29: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
-	31, // 30: azs.v1.Local.own:type_name -> azs.v1.Posting
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	2,  // 0: azs.v1.Claim.tally:type_name -> azs.v1.Tally
+	1,  // 1: azs.v1.Claim.lot:type_name -> azs.v1.Lot
+	4,  // 2: azs.v1.Receipt.lines:type_name -> azs.v1.Line
+	8,  // 3: azs.v1.Entry.started:type_name -> azs.v1.Started
+	9,  // 4: azs.v1.Entry.sale_opened:type_name -> azs.v1.SaleOpened
+	10, // 5: azs.v1.Entry.sale_closed:type_name -> azs.v1.SaleClosed
+	11, // 6: azs.v1.Entry.sale_voided:type_name -> azs.v1.SaleVoided
+	12, // 7: azs.v1.Entry.cell_returned:type_name -> azs.v1.CellReturned
+	5,  // 8: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
+	6,  // 9: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
+	5,  // 10: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
+	1,  // 11: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
+	6,  // 12: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
+	2,  // 13: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
+	3,  // 14: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
+	6,  // 15: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
+	6,  // 16: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
+	18, // 17: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
+	6,  // 18: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
+	20, // 19: azs.v1.State.scanners:type_name -> azs.v1.Scanner
+	0,  // 20: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
+	23, // 21: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
+	25, // 22: azs.v1.Down.items:type_name -> azs.v1.Item
+	27, // 23: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
+	28, // 24: azs.v1.Item.card:type_name -> azs.v1.Card
+	29, // 25: azs.v1.Item.programme:type_name -> azs.v1.Programme
+	30, // 26: azs.v1.Item.notice:type_name -> azs.v1.Notice
+	1,  // 27: azs.v1.Account.lots:type_name -> azs.v1.Lot
+	2,  // 28: azs.v1.Account.tallies:type_name -> azs.v1.Tally
+	26, // 29: azs.v1.Snapshot.account:type_name -> azs.v1.Account
+	28, // 30: azs.v1.Answer.card:type_name -> azs.v1.Card
+	27, // 31: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
+	32, // 32: azs.v1.Answer.grant:type_name -> azs.v1.Grant
+	1,  // 33: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
+	2,  // 34: azs.v1.Posting.counted:type_name -> azs.v1.Tally
+	3,  // 35: azs.v1.Posting.claims:type_name -> azs.v1.Claim
+	27, // 36: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
+	33, // 37: azs.v1.Local.own:type_name -> azs.v1.Posting
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_azs_proto_init() }
@@ -2967,14 +3206,14 @@ func file_azs_proto_init() {
 	if File_azs_proto != nil {
 		return
 	}
-	file_azs_proto_msgTypes[4].OneofWrappers = []any{
+	file_azs_proto_msgTypes[6].OneofWrappers = []any{
 		(*Entry_Started)(nil),
 		(*Entry_SaleOpened)(nil),
 		(*Entry_SaleClosed)(nil),
 		(*Entry_SaleVoided)(nil),
 		(*Entry_CellReturned)(nil),
 	}
-	file_azs_proto_msgTypes[22].OneofWrappers = []any{
+	file_azs_proto_msgTypes[24].OneofWrappers = []any{
 		(*Item_Snapshot)(nil),
 		(*Item_Card)(nil),
 		(*Item_Programme)(nil),
@@ -2986,7 +3225,7 @@ func file_azs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_azs_proto_rawDesc), len(file_azs_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
