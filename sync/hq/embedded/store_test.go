@@ -247,19 +247,17 @@ func BenchmarkPost(b *testing.B) {
 		if _, err := books.ImportAccounts(b.Context(), rows); err != nil {
 			b.Fatal(err)
 		}
-		n, station := 0, loyalty.StationID(100)
+		k, n := hqtest.NewJournal(b, 100), 0
+		if _, err := books.Hello(b.Context(), k.Hello()); err != nil {
+			b.Fatal(err)
+		}
 		for b.Loop() {
 			b.StopTimer()
-			station++ // a station of its own for each group, so that every group is new
-			k := hqtest.NewJournal(b, station)
-			if _, err := books.Hello(b.Context(), k.Hello()); err != nil {
-				b.Fatal(err)
+			for i := range group {
+				k.Sell(loyalty.AccountID((n+i)*7919%accounts+1), 0, 100)
 			}
 			var batches []*hq.Batch
-			for i := range group {
-				k.Sell(loyalty.AccountID(i*7919%accounts+1), 0, 100)
-			}
-			for first := 1; first <= group; first += 500 {
+			for first := n + 1; first <= n+group; first += 500 {
 				batches = append(batches, k.Batch(first, first+499))
 			}
 			b.StartTimer()
