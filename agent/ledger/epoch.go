@@ -8,7 +8,7 @@ import (
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
-	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // NewEpoch begins a new life of the journal, in one transaction: a new number, a new nonce and so a new chain, a Started
@@ -183,7 +183,7 @@ func endedSale(b loyalty.Body) loyalty.SaleID {
 // clearCells forgets the rights of the epoch before.
 func (t *txn) clearCells() error {
 	for _, name := range []string{bucketCell, bucketLeft} {
-		if err := t.tx.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, bolt.ErrBucketNotFound) {
+		if err := t.tx.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, bolterrors.ErrBucketNotFound) {
 			return fmt.Errorf("forget cells: %w", err)
 		}
 		b, err := t.tx.CreateBucket([]byte(name))

@@ -27,7 +27,6 @@ type world struct {
 	at      place                 // headquarters' cursor
 	sales   map[loyalty.SaleID]*modelSale
 	next    int
-	down    uint64
 	minimum map[loyalty.AccountID]loyalty.Points // redeemed by answered sales
 	copies  []string
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // keyReborn holds why the next opening must begin a new epoch: the file was restored, salvaged or made anew.
@@ -80,9 +81,9 @@ func (l *Ledger) openDB(path string) (*bolt.DB, *os.File, error) {
 	case err == nil:
 		db.AllocSize = int(growthOf(l.cfg.MaxSize))
 		return db, file, nil
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, nil, fmt.Errorf("%w by a program that is not azs-agent: %s is locked", ErrInUse, path)
-	case corrupt(err), errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum), errors.Is(err, bolt.ErrVersionMismatch):
+	case corrupt(err), errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		if file != nil {
 			_ = file.Close() // gives up the lock that a panic has left
 		}

@@ -32,7 +32,7 @@ func (l *Ledger) view(fn func(*txn) error) error {
 			return refused
 		})
 	})
-	if err == nil || err == refused && !corrupt(err) {
+	if err == nil || (refused != nil && !corrupt(err)) {
 		return err
 	}
 	l.suspect(err)

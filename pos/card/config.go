@@ -126,7 +126,7 @@ func (c Config) Validate() error {
 	}
 	for i, r := range c.Ranges {
 		if err := r.validate(); err != nil {
-			return fmt.Errorf("%w: ranges[%d]: %s", ErrConfig, i, err)
+			return fmt.Errorf("%w: ranges[%d]: %w", ErrConfig, i, err)
 		}
 	}
 	for i, h := range c.Hosts {
