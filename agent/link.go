@@ -73,7 +73,7 @@ func (k *link) Ask(ctx context.Context, q *pb.Ask) (*pb.Answer, error) {
 }
 
 // Online tells whether HQ answered lately.
-func (k *link) Online() bool { return k.up != nil && k.up.Status().Online }
+func (k *link) Online() bool { return k.up != nil && k.up.Online() }
 
 func (k *link) status() api.Link {
 	if k.up == nil {
