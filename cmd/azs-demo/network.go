@@ -58,7 +58,7 @@ func openNetwork(ctx context.Context, folder string, tell *teller, log *slog.Log
 	}
 	n.receiver = hq.NewReceiver(hq.Config{Books: n.books, Dialer: dialer, Log: log})
 	for number := 1; number <= 2; number++ {
-		s, err := newStation(number, filepath.Join(folder, fmt.Sprintf("station%d", number)), n.broker.URL(), n, log)
+		s, err := newStation(ctx, number, filepath.Join(folder, fmt.Sprintf("station%d", number)), n.broker.URL(), n, log)
 		if err != nil {
 			return n, err
 		}

@@ -51,7 +51,7 @@ type scanned struct {
 }
 
 // newStation writes the station's folder: its configuration, its token, its scanner.
-func newStation(number int, folder, broker string, n *network, log *slog.Logger) (*station, error) {
+func newStation(ctx context.Context, number int, folder, broker string, n *network, log *slog.Logger) (*station, error) {
 	s := &station{
 		number: number, folder: folder, heard: n.heard, describe: n.scanText, log: log.With("station", number),
 		scans: make(chan scanned, 16), changed: make(chan struct{}),
@@ -67,7 +67,7 @@ func newStation(number int, folder, broker string, n *network, log *slog.Logger)
 	if s.gun, err = openGun(s.path("scanner")); err != nil {
 		return nil, err
 	}
-	address, err := freeAddress()
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ func (s *station) close() error {
 }
 
 // freeAddress finds a port on loopback. The agent comes back to the same one when it is started again.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}

@@ -101,19 +101,11 @@ func (s *story) count(who int, a *sale, redeemed loyalty.Points) error {
 func (s *story) refused(station int, what string, err error, status int, code loyalty.Refusal) error {
 	p := refusedAs(err)
 	if p == nil {
-		return fmt.Errorf("%s: got %w, want %d %s", what, answered(err), status, code)
+		return fmt.Errorf("%s: want refusal %d %s: %w", what, status, string(code), cmp.Or(err, errUnexpected))
 	}
 	s.tell.say(voiceOf(station), "%s: refused, %d %s", what, p.Status, p.Code)
 	s.tell.quote(p.Message.RU + "\n" + p.Message.EN + "\n")
 	return errors.Join(expect(what, p.Status, status), expect(what, p.Code, string(code)))
-}
-
-// answered stands for an answer where a refusal was expected.
-func answered(err error) error {
-	if err == nil {
-		return fmt.Errorf("an answer: %w", errUnexpected)
-	}
-	return err
 }
 
 func (s *story) online(ctx context.Context) error {
