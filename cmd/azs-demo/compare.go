@@ -132,8 +132,14 @@ func cursorText(c hq.Cursor) string {
 	return fmt.Sprintf("entry %d of epoch %d, hash %s", c.Seq, c.Epoch, c.Hash)
 }
 
-// String is the table of points and the ends of the journals.
-func (a *audit) String() string {
+// table shows the points and the ends of the journals; differs is the word for what is not equal.
+func (a *audit) table(differs string) string {
+	verdict := func(same bool) string {
+		if same {
+			return "equal"
+		}
+		return differs
+	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprint(w, "\tcustomer\tcard\tstation 1\tstation 2\theadquarters\t\n")
@@ -155,13 +161,6 @@ func (a *audit) String() string {
 	}
 	_ = w.Flush() // to memory
 	return b.String()
-}
-
-func verdict(same bool) string {
-	if same {
-		return "equal"
-	}
-	return "DIFFERENT"
 }
 
 func (v auditView) String() string {

@@ -216,7 +216,7 @@ func (n *network) do(ctx context.Context, c command, id string) error {
 		if err != nil {
 			return err
 		}
-		n.tell.text("\n" + a.String() + "\n")
+		n.tell.text("\n" + a.table("not yet") + "\n")
 	case "page":
 		return n.pages(ctx)
 	case "help":

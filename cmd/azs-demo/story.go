@@ -262,7 +262,7 @@ func (s *story) compared(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tell.text("\n" + a.String() + "\n")
+	s.tell.text("\n" + a.table("DIFFERENT") + "\n")
 	wrong := a.differences()
 	for i, r := range a.rows {
 		if want := s.people[i].opened + s.must[i]; r.hq != want {
