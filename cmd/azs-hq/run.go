@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -211,13 +210,4 @@ func watch(r *hq.Receiver, books *hq.Books, m *hq.Metrics) http.Handler {
 		_ = json.NewEncoder(w).Encode(health{OK: err == nil, Connected: r.Connected()}) // the caller has gone
 	})
 	return mux
-}
-
-// readProgramme reads a programme's file, bounded.
-func readProgramme(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the programme: %w", err)
-	}
-	return b, nil
 }

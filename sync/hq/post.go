@@ -322,7 +322,7 @@ func heldBefore(r *loyalty.Record, key loyalty.CellKey, x loyalty.Points) bool {
 // acknowledged again under a new epoch, with the statements of the new epoch's cells; anything else under a known
 // operation id is somebody else's identity. The lots count it already; the new cell counts it now.
 func (p *posting) repeat(l *line, first *Line) {
-	where := first.Place.String()
+	where := first.String()
 	r := p.records[l.Account]
 	switch {
 	case first.Station != l.Station || !sameOperation(first.Bytes, l.entry):

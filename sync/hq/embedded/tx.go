@@ -330,7 +330,7 @@ func (t *tx) CardsOf(account loyalty.AccountID, limit int) ([]loyalty.Card, erro
 	prefix := u64(account)
 	var numbers []loyalty.CardNumber
 	c := t.Bucket(bCardOf).Cursor()
-	for k, _ := c.Seek(prefix); k != nil && len(k) > 8 && slices.Equal(k[:8], prefix) && len(numbers) < limit; k, _ = c.Next() {
+	for k, _ := c.Seek(prefix); len(k) > 8 && slices.Equal(k[:8], prefix) && len(numbers) < limit; k, _ = c.Next() {
 		numbers = append(numbers, loyalty.CardNumber(k[8:]))
 	}
 	cards, err := t.Cards(numbers)
