@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -27,7 +28,7 @@ func FuzzFraming(f *testing.F) {
 		for rest := stream; len(rest) > 0 && got == nil; rest = rest[min(cut, len(rest)):] {
 			got = pieces.pass(rest[:min(cut, len(rest))])
 		}
-		if want != got {
+		if !errors.Is(got, want) || !errors.Is(want, got) {
 			t.Fatalf("at once: %v, in pieces of %d: %v", want, cut, got)
 		}
 		if want != nil {

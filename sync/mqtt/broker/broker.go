@@ -7,6 +7,7 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ const closeTimeout = 5 * time.Second
 
 // Open starts a broker.
 func Open(cfg Config) (*Broker, error) {
-	ln, err := net.Listen("tcp", cmp.Or(cfg.Listen, "127.0.0.1:0"))
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", cmp.Or(cfg.Listen, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
