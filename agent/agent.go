@@ -83,6 +83,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	desk := newDesk(l, h.link, a.log)
+	h.desk = desk
 	for _, c := range s.Scanners {
 		k, err := newCounter(c, s.Cards, desk, hub, a.log)
 		if err != nil {

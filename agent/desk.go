@@ -33,12 +33,13 @@ type Desk struct {
 	mu      sync.Mutex
 	surplus map[loyalty.AccountID]struct{} // accounts whose unused rights are due to go back
 	wake    chan struct{}
+	all     chan struct{} // look through all cells
 }
 
 var _ api.Desk = (*Desk)(nil)
 
 func newDesk(l *ledger.Ledger, hq headquarters, log *slog.Logger) *Desk {
-	return &Desk{ledger: l, hq: hq, log: log, surplus: map[loyalty.AccountID]struct{}{}, wake: make(chan struct{}, 1)}
+	return &Desk{ledger: l, hq: hq, log: log, surplus: map[loyalty.AccountID]struct{}{}, wake: make(chan struct{}, 1), all: make(chan struct{}, 1)}
 }
 
 // Identify tells what the station knows of a card, with HQ's newest word if it comes in time.
@@ -205,8 +206,8 @@ const sweepEvery = time.Minute
 
 // returnSurplus hands unused rights back while HQ is in reach, until ctx is done. While it is not, they stay usable here.
 func (d *Desk) returnSurplus(ctx context.Context) error {
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
 	for {
 		var accounts []loyalty.AccountID
 		select {
@@ -214,10 +215,12 @@ func (d *Desk) returnSurplus(ctx context.Context) error {
 			return nil
 		case <-d.wake:
 			if !d.hq.Online() {
-				continue // the sweep after HQ is back finds them
+				continue // the sweep when HQ is back finds them
 			}
 			accounts = d.takeDue()
-		case <-sweep.C:
+		case <-tick.C:
+			d.sweep()
+		case <-d.all:
 			if !d.hq.Online() {
 				continue
 			}
@@ -229,6 +232,14 @@ func (d *Desk) returnSurplus(ctx context.Context) error {
 				d.log.WarnContext(ctx, "unused rights are not returned yet", "account", a, "err", err)
 			}
 		}
+	}
+}
+
+// sweep has all cells looked through soon: every minute, and when HQ is back in reach.
+func (d *Desk) sweep() {
+	select {
+	case d.all <- struct{}{}:
+	default:
 	}
 }
 

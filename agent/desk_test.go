@@ -195,6 +195,37 @@ func TestSurplusGoesBackWhileHQIsInReach(t *testing.T) {
 	}
 }
 
+func TestSurplusOfAnOutageGoesBackWhenHQIsInReach(t *testing.T) {
+	d, hq := newTestDesk(t, 300_00)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := d.OpenSale(ctx, &loyalty.OpenRequest{Sale: "p", Card: guest, Receipt: fuel(40, 2400), Redeem: 100_00}); err != nil {
+		t.Fatal(err)
+	}
+	hq.set(false)
+	if _, err := d.VoidSale(ctx, &loyalty.VoidRequest{Sale: "p", Reason: "the pump is broken"}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.returnSurplus(ctx) }()
+	if b, err := d.ledger.Lookup(guest); err != nil || b.Cell.Left() != 100_00 {
+		t.Fatalf("%+v, %v", b.Cell, err)
+	}
+	hq.set(true)
+	d.sweep()
+	for left := loyalty.Points(1); left > 0; {
+		<-d.ledger.Appended()
+		b, err := d.ledger.Lookup(guest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = b.Cell.Left()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestParallelSalesNeverOverspend(t *testing.T) {
 	d, _ := newTestDesk(t, 55_00)
 	var wg sync.WaitGroup

@@ -28,6 +28,7 @@ type health struct {
 	ledger   *ledger.Ledger
 	link     *link
 	counters []*counter
+	desk     *Desk
 	hub      *api.Hub
 }
 
@@ -74,6 +75,9 @@ func (h *health) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 		now := h.Status(ctx)
+		if now.HQ.Online && !told.HQ.Online {
+			h.desk.sweep()
+		}
 		if now.HQ.Online != told.HQ.Online || (now.HQ.Backlog == 0) != (told.HQ.Backlog == 0) {
 			h.hub.Publish(api.LinkChanged{Link: now.HQ})
 		}

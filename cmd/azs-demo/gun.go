@@ -60,6 +60,16 @@ func (g *gun) unplug() error {
 	return err
 }
 
+// plugged tells whether the cable is in.
+func (g *gun) plugged() bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.master != nil
+}
+
 var errUnplugged = errors.New("the scanner is not plugged in")
 
 // scan sends a card's number with the carriage return that scanners send behind it.

@@ -120,12 +120,12 @@ func (n *network) Run(ctx context.Context, play func(context.Context) error) err
 	return g.Wait()
 }
 
-// ready waits until both stations answer, are online and have the programme.
+// ready waits until both stations are attentive, online and have the programme.
 func (n *network) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.patience)
 	defer cancel()
 	for _, s := range n.stations {
-		r, err := s.agent(ctx)
+		r, err := s.attentive(ctx)
 		if err != nil {
 			return err
 		}

@@ -221,7 +221,7 @@ type event struct {
 
 // follow hands on the station's events until the stream breaks or ctx is done. last is the id of the last event seen; it
 // is kept up to date, so that the next stream goes on from it.
-func (r *register) follow(ctx context.Context, last *string, hand func(event)) error {
+func (r *register) follow(ctx context.Context, last *string, open func(), hand func(event)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/v1/events", nil)
 	if err != nil {
 		return err
@@ -238,6 +238,7 @@ func (r *register) follow(ctx context.Context, last *string, hand func(event)) e
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("events: %s", res.Status)
 	}
+	open()
 	var e event
 	for s := bufio.NewScanner(res.Body); s.Scan(); {
 		field, value, _ := strings.Cut(s.Text(), ": ")

@@ -37,6 +37,7 @@ type station struct {
 
 	mu      sync.Mutex
 	running *agent.Running // nil: not running
+	heeded  *agent.Running // whose events are followed
 	end     context.CancelFunc
 	changed chan struct{} // closed when running changes
 }
@@ -177,7 +178,7 @@ func (s *station) restart(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("station %d does not end: %w", s.number, ctx.Err())
 	}
-	_, err := s.agent(ctx)
+	_, err := s.attentive(ctx)
 	return err
 }
 
@@ -194,10 +195,11 @@ func (s *station) page(ctx context.Context) (string, error) {
 func (s *station) follow(ctx context.Context) {
 	last := ""
 	for ctx.Err() == nil {
-		if _, err := s.agent(ctx); err != nil {
+		r, err := s.agent(ctx)
+		if err != nil {
 			return
 		}
-		err := s.register.follow(ctx, &last, s.hear)
+		err = s.register.follow(ctx, &last, func() { s.heed(r) }, s.hear)
 		if ctx.Err() == nil {
 			s.log.Debug("events broke off", "err", err)
 			again := time.NewTimer(10 * time.Millisecond)
@@ -208,6 +210,31 @@ func (s *station) follow(ctx context.Context) {
 			}
 		}
 	}
+}
+
+func (s *station) heed(r *agent.Running) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heeded = r
+}
+
+// attentive waits until the agent answers, its events are followed and its scanner is open: a card shown before that is
+// seen by nobody.
+func (s *station) attentive(ctx context.Context) (*agent.Running, error) {
+	r, err := s.agent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = await(ctx, fmt.Sprintf("station %d is attentive", s.number), func() (bool, error) {
+		s.mu.Lock()
+		followed := s.heeded == r
+		s.mu.Unlock()
+		for _, c := range r.Status().Scanners {
+			followed = followed && (c.Connected || !s.gun.plugged())
+		}
+		return followed, nil
+	})
+	return r, err
 }
 
 func (s *station) hear(e event) {

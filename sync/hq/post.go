@@ -161,13 +161,16 @@ func (p *posting) placeOne(b *Batch, s *Station, r *Receipt) error {
 // again is a batch that headquarters has: the same, or a fork.
 func (p *posting) again(b *Batch, s *Station, r *Receipt) error {
 	place := Place{s.ID, b.Epoch, b.Last()}
-	has, ok, err := s.Cursor.Hash, true, error(nil)
+	has, ok := s.Cursor.Hash, true
 	if b.Last() < s.Cursor.Seq {
 		// An entry of this same group is not in the store yet.
 		if i := slices.IndexFunc(p.lines, func(l line) bool { return l.Place == place }); i >= 0 {
 			has = p.lines[i].Hash
-		} else if has, ok, err = p.tx.HashAt(place); err != nil {
-			return err
+		} else {
+			var err error
+			if has, ok, err = p.tx.HashAt(place); err != nil {
+				return err
+			}
 		}
 	}
 	if !ok || has != b.LastHash() {

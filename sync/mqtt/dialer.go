@@ -149,7 +149,7 @@ func (d *Dialer) dial(ctx context.Context, broker *url.URL, will wire.Message) (
 	}
 	password, err := d.password()
 	if err != nil {
-		c.Close()
+		_ = c.Close() // nothing was sent on it
 		return nil, err
 	}
 	s := newSession(d.cfg, c)

@@ -201,7 +201,7 @@ func (s *session) Close() error {
 // abandon ends whatever there is and waits for it.
 func (s *session) abandon() {
 	s.client.Disconnect(uint(farewell.Milliseconds()))
-	s.conn.Close()
+	_ = s.conn.Close() // closed already, or cut off now
 	<-s.done
 	s.publishing.Wait() // ends with the connection, at the latest after Paho's write time-out
 }
