@@ -1,6 +1,9 @@
 package loyalty
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Programme is the rules of earning and redeeming: data, not code. It is made by [ParseProgramme] and not changed
 // afterwards, so that any number of goroutines may read it.
@@ -17,21 +20,89 @@ type Programme struct {
 	Offset     time.Duration // of the programme's calendar from UTC
 	PointValue Kopecks       // what one whole point pays
 	Step       Points        // points are earned in multiples of this
+	Form       FiscalForm
 
+	Tiers      []Tier // sorted by From, the first from zero; none: the programme has no tiers
+	TierBy     TierBy
 	Earn       []EarnRule
 	NoEarn     []string      // groups and codes that never earn
+	NoEarnBy   []Tender      // tenders that never earn
 	NoRedeem   []string      // groups and codes that points never pay for
+	NoRedeemBy []Tender      // tenders beside which points never pay
 	Activation time.Duration // whole days
 	LifeMonths int           // calendar months until a lot expires; zero: never, or by Annul
 	Annul      YearDay       // the day of each year on which lots expire, at its start; zero: there is none
 	SpareDays  int           // lots accrued within so many days before Annul live until the next one
 
-	RedeemShare int64   // of the lines that points may pay for, in hundredths of a per cent
-	RedeemStep  Points  // redemptions are multiples of this
-	MinMoney    Kopecks // the customer pays at least so much of the receipt in money
+	Limits    Limits
+	Campaigns []Campaign
+
+	RedeemShare  int64   // of the lines that points may pay for, in hundredths of a per cent
+	RedeemShares []Share // of some of them less; the first that covers a line counts
+	RedeemStep   Points  // redemptions are multiples of this
+	MinMoney     Kopecks // the customer pays at least so much of the receipt in money
+	RedeemAsked  bool    // points pay only after the customer has switched redeeming on
+	Cards        CardRules
 
 	AcceptUnknown bool   // a card HQ has not told us of may accrue while HQ is out of reach
 	Source        []byte // the file it was read from
+}
+
+// Cover is which lines of a receipt a rule is for.
+type Cover struct {
+	Kind  LineKind
+	Codes []string // fuel grades, articles or goods groups; empty: all of the kind
+}
+
+func (c *Cover) covers(l *Line) bool {
+	return l.Kind == c.Kind && (len(c.Codes) == 0 || l.among(c.Codes))
+}
+
+// Caps bound what counts in one receipt and in each day, week (from Monday) and month of the programme's calendar; zero:
+// no bound.
+type Caps struct {
+	Receipt, Day, Week, Month int64
+}
+
+// each calls f for every period that has a bound.
+func (c *Caps) each(f func(period, int64)) {
+	for i, most := range [...]int64{c.Day, c.Week, c.Month} {
+		if most > 0 {
+			f(period(i), most)
+		}
+	}
+}
+
+// Limits bound what an account earns, whatever the rules give.
+type Limits struct {
+	Purchases Caps   // nothing is earned beyond so many purchases; Receipt is not used
+	Points    Caps   // hundredths of a point
+	Balance   Points // earning stops when the account holds so much; zero: no bound
+}
+
+// Share bounds what part of some lines points may pay for.
+type Share struct {
+	Cover
+	Part int64 // hundredths of a per cent
+}
+
+// CardRules say which cards an account may have; zero: as many as wanted.
+type CardRules struct {
+	Main, Additional, Virtual int
+	OwnerAllows               bool // an additional card redeems only after the owner has allowed it
+}
+
+// Most is how many cards of a kind an account may have; zero: as many as wanted.
+func (c *CardRules) Most(k CardKind) int {
+	switch k {
+	case MainCard:
+		return c.Main
+	case AdditionalCard:
+		return c.Additional
+	case VirtualCard:
+		return c.Virtual
+	}
+	return 0
 }
 
 // YearDay is a day of every year.
@@ -42,41 +113,37 @@ type YearDay struct {
 
 // EarnRule gives Points for every full or partial Per of what it covers. A line that several rules cover earns by each.
 type EarnRule struct {
-	Kind   LineKind
-	Codes  []string // fuel grades or goods groups; empty: all
-	Points Points
-	Per    int64 // millilitres for fuel, kopecks for goods
-	Whole  bool  // only full units of Per count
+	Name    string // names its counters; empty where no cap needs one
+	Kind    LineKind
+	Codes   []string // fuel grades or goods groups; empty: all
+	Tenders []Tender // empty: all
+	Points  Points
+	ByTier  []Points // one for each tier, instead of Points
+	Per     int64    // millilitres for fuel, kopecks for goods
+	Whole   bool     // only full units of Per count
+	AtMost  Caps     // of what counts, in units of Per
 }
 
-// expiry is the moment a lot accrued at the given moment expires: the end of that calendar day, LifeMonths later (of the
-// month's last day, where it is shorter), or the yearly day. Lots of one day share it, so that an account's lots stay few.
-func (p *Programme) expiry(at Instant) Instant {
-	local := at.Time().Add(p.Offset)
-	year, month, day := local.Date()
-	switch {
-	case p.Annul != (YearDay{}):
-		free := time.Date(year, month, day+p.SpareDays, 0, 0, 0, 0, time.UTC)
-		end := time.Date(free.Year(), p.Annul.Month, p.Annul.Day, 0, 0, 0, 0, time.UTC)
-		if !free.Before(end) {
-			end = time.Date(free.Year()+1, p.Annul.Month, p.Annul.Day, 0, 0, 0, 0, time.UTC)
-		}
-		return At(end.Add(-p.Offset))
-	case p.LifeMonths > 0:
-		last := time.Date(year, month+time.Month(p.LifeMonths)+1, 0, 0, 0, 0, 0, time.UTC) // of the target month
-		end := time.Date(last.Year(), last.Month(), min(day, last.Day())+1, 0, 0, 0, 0, time.UTC)
-		return At(end.Add(-p.Offset))
+// rate is the rule's points for a tier.
+func (e *EarnRule) rate(tier int) Points {
+	if len(e.ByTier) > 0 {
+		return e.ByTier[min(tier, len(e.ByTier)-1)]
 	}
-	return 0
+	return e.Points
 }
 
-// activation is the moment a lot accrued at the given moment may be redeemed: the start of the calendar day that many
-// days later. Zero, which is always, where there is no delay: lots that never expire then join into one.
-func (p *Programme) activation(at Instant) Instant {
-	if p.Activation == 0 {
-		return 0
+// give is what the rule gives for so much.
+func (e *EarnRule) give(base int64, tier int) Points {
+	if e.Whole {
+		base -= base % e.Per
 	}
-	local := at.Time().Add(p.Offset)
-	day := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
-	return At(day.Add(p.Activation - p.Offset))
+	return Points(min(mulDiv(base, int64(e.rate(tier)), e.Per), maxEarned))
+}
+
+func (e *EarnRule) covers(l *Line) bool {
+	return l.Kind == e.Kind && (len(e.Codes) == 0 || l.among(e.Codes))
+}
+
+func tenderAmong(t Tender, tenders []Tender) bool {
+	return len(tenders) == 0 || slices.Contains(tenders, t)
 }

@@ -1,9 +1,7 @@
 package loyalty
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -29,8 +27,8 @@ func ParseProgramme(src []byte) (*Programme, error) {
 }
 
 func (r *programmeReader) programme(doc *node) *Programme {
-	r.keys(doc, "schema", "name", "version", "effective", "title", "utc_offset", "points", "earn", "never_earn", "never_redeem",
-		"activation", "expiry", "redeem", "unknown_card")
+	r.keys(doc, "schema", "name", "version", "effective", "title", "utc_offset", "points", "fiscal_form", "tiers", "earn", "never_earn",
+		"never_earn_by", "never_redeem", "never_redeem_by", "activation", "expiry", "limits", "redeem", "campaigns", "cards", "unknown_card")
 	p := &Programme{}
 	if n := r.required(doc, "schema"); n != nil {
 		if s, ok := r.word(n); ok && s != ProgrammeSchema {
@@ -56,25 +54,59 @@ func (r *programmeReader) programme(doc *node) *Programme {
 	}
 	p.Offset = r.offset(doc.get("utc_offset"))
 	r.points(r.section(doc, "points", "value", "step"), p)
+	p.Form = FiscalForm(r.choice(doc.get("fiscal_form"), formNames...))
+	r.tiers(r.section(doc, "tiers", "count", "fuel", "goods", "window", "days", "levels"), p)
 	r.earn(doc.get("earn"), p)
-	p.NoEarn, p.NoRedeem = r.list(doc.get("never_earn")), r.list(doc.get("never_redeem"))
-	for _, n := range []*node{doc.get("never_earn"), doc.get("never_redeem")} {
-		if n != nil && slices.ContainsFunc(n.items, func(i *node) bool { return i.text == "*" }) {
-			r.bad(n, "name the groups", "* is for rules that earn")
-		}
-	}
+	p.NoEarn, p.NoRedeem = r.excluded(doc.get("never_earn")), r.excluded(doc.get("never_redeem"))
+	p.NoEarnBy, p.NoRedeemBy = r.tenders(doc.get("never_earn_by")), r.tenders(doc.get("never_redeem_by"))
 	if n := r.section(doc, "activation", "days").get("days"); n != nil {
-		p.Activation = time.Duration(r.whole(n, 0, 366, " days")) * 24 * time.Hour
+		p.Activation = r.days(n, 0)
 	}
 	r.expiry(r.section(doc, "expiry", "months", "yearly", "spare_days"), p)
-	r.redeem(r.section(doc, "redeem", "share", "step", "min_money"), p)
-	if n := doc.get("unknown_card"); n != nil {
-		s, ok := r.word(n)
-		if p.AcceptUnknown = s == "accrue"; ok && s != "accrue" && s != "refuse" {
-			r.bad(n, "write accrue or refuse", "%.32q is not what can be done with an unknown card", s)
-		}
-	}
+	r.limits(r.section(doc, "limits", "purchases", "points", "balance"), p)
+	r.redeem(r.section(doc, "redeem", "share", "shares", "step", "min_money", "activation"), p)
+	r.campaigns(doc.get("campaigns"), p)
+	r.cards(r.section(doc, "cards", "main", "additional", "virtual", "additional_redeem"), p)
+	p.AcceptUnknown = r.choice(doc.get("unknown_card"), "refuse", "accrue") == 1
 	return p
+}
+
+// choice is which of some words a value is; the first where there is none.
+func (r *programmeReader) choice(n *node, words ...string) int {
+	if n == nil {
+		return 0
+	}
+	s, ok := r.word(n)
+	i := slices.Index(words, s)
+	if ok && i < 0 {
+		last := len(words) - 1
+		r.bad(n, "write "+strings.Join(words[:last], ", ")+" or "+words[last], "%.32q is not known here", s)
+	}
+	return max(0, i)
+}
+
+// excluded is a list of codes and groups that may not be all.
+func (r *programmeReader) excluded(n *node) []string {
+	if n != nil && slices.ContainsFunc(n.items, func(i *node) bool { return i.text == "*" }) {
+		r.bad(n, "name the groups", "* is for rules that earn")
+	}
+	return r.list(n)
+}
+
+func (r *programmeReader) tenders(n *node) (out []Tender) {
+	for i, s := range r.list(n) {
+		t, err := ParseTender(s)
+		if err != nil {
+			r.bad(n.items[i], "write "+strings.Join(tenders[1:], ", "), "%.32q is not a way of paying", s)
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func (r *programmeReader) days(n *node, lo uint64) time.Duration {
+	return time.Duration(r.whole(n, lo, 366, " days")) * 24 * time.Hour
 }
 
 func (r *programmeReader) points(n *node, p *Programme) {
@@ -82,29 +114,35 @@ func (r *programmeReader) points(n *node, p *Programme) {
 	p.Step = Points(r.number(n.get("step"), 2, 1, 1_000_000, "points", 1))
 }
 
-func (r *programmeReader) earn(n *node, p *Programme) {
+// each calls f for every mapping of a list.
+func (r *programmeReader) each(n *node, most int, what, example string, f func(*node)) {
 	if n == nil {
 		return
 	}
 	if n.kind != list {
-		r.bad(n, "begin each rule with a hyphen", "want a list of rules")
+		r.bad(n, "begin each "+what+" with a hyphen", "want a list of %ss", what)
 		return
 	}
-	if len(n.items) > maxRules {
-		r.bad(n, "", "%d rules, at most %d", len(n.items), maxRules)
+	if len(n.items) > most {
+		r.bad(n, "", "%d %ss, at most %d", len(n.items), what, most)
 		return
 	}
 	for _, item := range n.items {
 		if item.kind != mapping {
-			r.bad(item, "write it like fuel: [\"*\"]", "a rule is a mapping of keys to values")
+			r.bad(item, "write it like "+example, "a %s is a mapping of keys to values", what)
 			continue
 		}
-		p.Earn = append(p.Earn, r.rule(item))
+		f(item)
 	}
 }
 
-func (r *programmeReader) rule(n *node) (rule EarnRule) {
-	r.keys(n, "fuel", "goods", "points", "per_litres", "per_roubles", "whole")
+func (r *programmeReader) earn(n *node, p *Programme) {
+	names := map[string]bool{}
+	r.each(n, maxRules, "rule", "fuel: [\"*\"]", func(item *node) { p.Earn = append(p.Earn, r.rule(item, p, names)) })
+}
+
+func (r *programmeReader) rule(n *node, p *Programme, names map[string]bool) (rule EarnRule) {
+	r.keys(n, "name", "fuel", "goods", "tender", "points", "per_litres", "per_roubles", "whole", "at_most")
 	fuel, goods, litres, roubles := n.get("fuel"), n.get("goods"), n.get("per_litres"), n.get("per_roubles")
 	switch {
 	case (fuel == nil) == (goods == nil):
@@ -114,20 +152,29 @@ func (r *programmeReader) rule(n *node) (rule EarnRule) {
 	case goods != nil && litres != nil:
 		r.bad(litres, "write per_roubles", "goods earn by the rouble")
 	}
+	if m := n.get("name"); m != nil {
+		rule.Name = r.name(m, names)
+	}
+	digits := 3
 	if fuel != nil {
 		rule.Kind, rule.Codes = Fuel, r.covered(fuel)
 		rule.Per = r.number(litres, 3, 1, MaxAmount, "litres", 1000)
 	} else {
 		rule.Kind, rule.Codes = Goods, r.covered(goods)
 		rule.Per = r.number(roubles, 2, 1, MaxAmount, "roubles", 100)
+		digits = 2
 	}
-	if points := r.required(n, "points"); points != nil {
+	rule.Tenders = r.tenders(n.get("tender"))
+	if points := r.required(n, "points"); points != nil && points.kind == mapping {
+		rule.ByTier = r.byTier(points, p)
+	} else if points != nil {
 		rule.Points = Points(r.number(points, 2, 1, 1_000_000, "points", 0))
 	}
-	if w := n.get("whole"); w != nil {
-		s, ok := r.word(w)
-		if rule.Whole = s == "true"; ok && s != "true" && s != "false" {
-			r.bad(w, "write true or false", "%.32q is neither true nor false", s)
+	rule.Whole = r.choice(n.get("whole"), "false", "true") == 1
+	if c := r.section(n, "at_most", "receipt", "day", "week", "month"); c != nil {
+		rule.AtMost = r.caps(c, digits, "units")
+		if rule.Name == "" && rule.AtMost != (Caps{Receipt: rule.AtMost.Receipt}) {
+			r.bad(c, "give the rule a name, which the counter is kept under", "what counts over several receipts needs a name")
 		}
 	}
 	return rule
@@ -184,17 +231,16 @@ func (r *programmeReader) yearDay(n *node) YearDay {
 }
 
 func (r *programmeReader) redeem(n *node, p *Programme) {
-	p.RedeemShare = 100_00
-	if share := n.get("share"); share != nil {
-		s, ok := r.word(share)
-		if number, percent := strings.CutSuffix(s, "%"); percent {
-			plain := *share
-			plain.text = number
-			p.RedeemShare = r.number(&plain, 2, 0, 100_00, "per cent", 100_00)
-		} else if ok {
-			r.bad(share, "write it like 50%", "%.32q is not per cent", s)
+	p.RedeemShare = r.share(n.get("share"))
+	r.each(n.get("shares"), maxRules, "share", "{fuel: [\"*\"], share: 50%}", func(item *node) {
+		r.keys(item, "fuel", "goods", "share")
+		if covers := r.covers(item); len(covers) != 1 {
+			r.bad(item, "give fuel: [grades] or goods: [groups]", "a share covers either fuel or goods")
+		} else if share := r.required(item, "share"); share != nil {
+			p.RedeemShares = append(p.RedeemShares, Share{covers[0], r.share(share)})
 		}
-	}
+	})
+	p.RedeemAsked = r.choice(n.get("activation"), "none", "required") == 1
 	step := n.get("step")
 	p.RedeemStep = Points(r.number(step, 2, 1, 100_000_000, "points", 1_00))
 	if step != nil && int64(p.RedeemStep)*int64(p.PointValue)%100 != 0 {
@@ -203,187 +249,19 @@ func (r *programmeReader) redeem(n *node, p *Programme) {
 	p.MinMoney = Kopecks(r.number(n.get("min_money"), 2, 0, MaxAmount, "roubles", 0))
 }
 
-// keys refuses keys that are not among the known, each once.
-func (r *programmeReader) keys(n *node, known ...string) {
-	seen := map[string]bool{}
-	for _, f := range n.items {
-		switch {
-		case !slices.Contains(known, f.name):
-			hint := "one of " + strings.Join(known, ", ")
-			if near := nearest(f.name, known); near != "" {
-				hint = "did you mean " + near + "?"
-			}
-			r.bad(f.at, hint, "there is no such key")
-		case seen[f.name]:
-			r.bad(f.at, "keep one", "the key is there twice")
-		}
-		seen[f.name] = true
-	}
-}
-
-// nearest is the word that was probably meant: one that shares the beginning or the end of what was written.
-func nearest(s string, known []string) string {
-	for n := len(s); n >= 3; n-- {
-		for _, k := range known {
-			if strings.HasPrefix(k, s[:n]) || strings.HasSuffix(k, s[len(s)-n:]) {
-				return k
-			}
-		}
-	}
-	return ""
-}
-
-// section is a mapping with its keys checked; nil: it is not there, or not a mapping.
-func (r *programmeReader) section(doc *node, name string, known ...string) *node {
-	n := doc.get(name)
+// share reads "50%"; without one it is all.
+func (r *programmeReader) share(n *node) int64 {
 	if n == nil {
-		return nil
-	}
-	if n.kind != mapping {
-		r.bad(n, "write its keys below it, indented: "+strings.Join(known, ", "), "want a mapping of keys to values")
-		return nil
-	}
-	r.keys(n, known...)
-	return n
-}
-
-// required is the value of a key that has no default.
-func (r *programmeReader) required(n *node, name string) *node {
-	v := n.get(name)
-	if v == nil {
-		at := *n
-		if at.key = name; n.key != "" {
-			at.key = n.key + "." + name
-		}
-		r.bad(&at, "", "the key is missing")
-	}
-	return v
-}
-
-// word is the text of a value. An empty one is refused: whoever leaves it empty may not know the default.
-func (r *programmeReader) word(n *node) (s string, ok bool) {
-	switch n.kind {
-	case scalar:
-		return n.text, true
-	case empty:
-		r.bad(n, "give a value, or remove the key to take the default", "the value is empty")
-	default:
-		r.bad(n, "", "want one value")
-	}
-	return "", false
-}
-
-func (r *programmeReader) number(n *node, digits int, lo, hi int64, unit string, fallback int64) int64 {
-	if n == nil {
-		return fallback
+		return 100_00
 	}
 	s, ok := r.word(n)
-	if !ok {
-		return fallback
+	if number, percent := strings.CutSuffix(s, "%"); percent {
+		plain := *n
+		plain.text = number
+		return r.number(&plain, 2, 0, 100_00, "per cent", 100_00)
 	}
-	v, err := ParseDecimal(s, digits)
-	if err != nil {
-		r.bad(n, "", "%.32q is not a number of %s with at most %d decimals", s, unit, digits)
-		return fallback
+	if ok {
+		r.bad(n, "write it like 50%", "%.32q is not per cent", s)
 	}
-	if v < lo || v > hi {
-		r.bad(n, "", "%.32q is out of range: from %s to %s %s", s, decimal(lo, digits, true), decimal(hi, digits, true), unit)
-		return fallback
-	}
-	return v
-}
-
-func (r *programmeReader) whole(n *node, lo, hi uint64, unit string) uint64 {
-	s, ok := r.word(n)
-	if !ok {
-		return lo
-	}
-	v, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || v < lo || v > hi {
-		r.bad(n, "", "%.32q is not a whole number from %d to %d%s", s, lo, hi, unit)
-		return lo
-	}
-	return v
-}
-
-func (r *programmeReader) moment(n *node) Instant {
-	s, ok := r.word(n)
-	if !ok {
-		return 0
-	}
-	at, err := time.Parse(time.RFC3339, s)
-	if err != nil || at.Year() < 2000 || at.Year() > 2200 {
-		r.bad(n, "write it like 2026-01-01T00:00:00+03:00", "%.40q is not a moment between 2000 and 2200", s)
-		return 0
-	}
-	return At(at)
-}
-
-func (r *programmeReader) title(n *node, name string) string {
-	t := r.required(n, name)
-	if t == nil {
-		return ""
-	}
-	s, ok := r.word(t)
-	if ok && (s == "" || len(s) > maxTitleBytes || plainText("title", s) != nil) {
-		r.bad(t, fmt.Sprintf("use 1 to %d bytes of plain text", maxTitleBytes), "not a title")
-	}
-	return s
-}
-
-// list is a list of fuel grades or goods groups.
-func (r *programmeReader) list(n *node) []string {
-	if n == nil {
-		return nil
-	}
-	if n.kind != list {
-		r.bad(n, "write it in brackets: [a, b]", "want a list")
-		return nil
-	}
-	codes := make([]string, 0, min(len(n.items), maxCodes))
-	seen := make(map[string]bool)
-	for _, i := range n.items {
-		if r.codes++; r.codes > maxCodes {
-			r.bad(n, "", "more than %d codes and groups in this file", maxCodes)
-			return codes
-		}
-		s, ok := r.word(i)
-		switch {
-		case !ok:
-			continue
-		case s == "" || len(s) > MaxLineText || plainText("code", s) != nil:
-			r.bad(i, fmt.Sprintf("use 1 to %d bytes of plain text", MaxLineText), "not a code or group")
-		case seen[s]:
-			r.bad(i, "keep one", "%.64q is there twice", s)
-		}
-		seen[s] = true
-		codes = append(codes, s)
-	}
-	return codes
-}
-
-// offset reads "+03:00".
-func (r *programmeReader) offset(n *node) time.Duration {
-	if n == nil {
-		return 3 * time.Hour
-	}
-	s, ok := r.word(n)
-	if !ok {
-		return 0
-	}
-	t, err := time.Parse("-07:00", s)
-	_, sec := t.Zone()
-	d := time.Duration(sec) * time.Second
-	if err != nil || d < -12*time.Hour || d > 14*time.Hour {
-		r.bad(n, "write an offset like +03:00", "%.16q is not an offset from UTC", s)
-		return 0
-	}
-	return d
-}
-
-func plainName(s string) bool {
-	if s == "" || len(s) > 32 {
-		return false
-	}
-	return strings.IndexFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) < 0
+	return 100_00
 }

@@ -62,6 +62,7 @@ const (
 	maxNesting    = 16       // levels, of which a valid file has four
 	maxProblems   = 100      // noted at once
 	maxRules      = 200
+	maxCampaigns  = 200
 	maxCodes      = 4096 // in all lists together, so that pricing a long receipt stays short
 	maxTitleBytes = 128
 )

@@ -24,6 +24,7 @@ type Quote struct {
 	MaxRedeem Points
 	Progress  Progress  // where the receipt brings the customer among the tiers
 	Reasons   []Refusal // why MaxRedeem or Earn is less than the receipt alone would allow
+	Why       []Step    // how each amount came about, if that was asked
 }
 
 // Booked is all lots that the receipt earns, those of its claims among them, sorted as they are redeemed.
@@ -79,21 +80,28 @@ type Case struct {
 	Station   StationID
 	Card      *Card    // nil: not known
 	Account   *Account // with its standing; nil: not known
+	Explain   bool     // fill in Quote.Why
 }
 
-// Price computes what a receipt earns and redeems. It refuses with [OverLimit] or [NotEnough] if too much is asked.
+// Price computes what a receipt earns and redeems. It refuses with [OverLimit], [NotEnough] or [TenderRedeemsNot] if more
+// is asked than the receipt, the account or the tender allows.
 func (p *Programme) Price(c Case) (Quote, error) {
 	r := c.Receipt
-	q := Quote{Programme: p.Version, Total: r.Total()}
-	payable := p.payable(r)
-	limit := p.limit(r, payable)
+	q := Quote{Programme: p.Version, Form: p.Form, Total: r.Total()}
+	caps := make([]int64, len(r.Lines), 3*len(r.Lines)) // one allocation for all that there is one of for each line
+	limit := p.limit(r, caps)
 	q.MaxRedeem = p.roundRedeem(min(limit, c.Available))
-	if c.Available < limit {
+	byTender := slices.Contains(p.NoRedeemBy, r.Tender)
+	if byTender {
+		q.MaxRedeem, q.Reasons = 0, append(q.Reasons, TenderRedeemsNot)
+	} else if c.Available < limit {
 		q.Reasons = append(q.Reasons, NotEnough)
 	}
 	switch {
 	case c.Redeem < 0 || c.Redeem%p.RedeemStep != 0:
 		return Quote{}, fmt.Errorf("redeem %s in steps of %s: %w", c.Redeem, p.RedeemStep, OverLimit)
+	case c.Redeem > 0 && byTender:
+		return Quote{}, fmt.Errorf("redeem beside %s: %w", r.Tender, TenderRedeemsNot)
 	case c.Redeem > limit:
 		return Quote{}, fmt.Errorf("redeem %s of at most %s: %w", c.Redeem, limit, OverLimit)
 	case c.Redeem > c.Available:
@@ -101,33 +109,39 @@ func (p *Programme) Price(c Case) (Quote, error) {
 	}
 	q.Redeem = c.Redeem
 	q.Discount = p.money(c.Redeem)
-	q.Lines = p.spread(r, q.Discount, payable)
+	q.Lines, q.LineEarn = make([]Kopecks, len(r.Lines)), make([]Points, len(r.Lines))
+	divide(q.Lines, int64(q.Discount), caps)
 	q.Pay = q.Total - q.Discount
-	q.Earn = p.earned(r, q.Lines)
-	if q.Earn > 0 {
-		q.Lots = []Lot{{Amount: q.Earn, ActiveFrom: p.activation(c.At), Expires: p.expiry(c.At)}}
-	}
+	e := earning{p: p, c: &c, q: &q, money: caps, volume: caps[len(caps) : 2*len(caps)], weights: caps[2*len(caps) : 3*len(caps)]}
+	e.explainRedeem(limit)
+	e.run()
 	return q, nil
 }
 
-// payable is what points may pay for.
-func (p *Programme) payable(r *Receipt) (sum Kopecks) {
+// limit is the most points the receipt alone allows: of each line its share, of all lines that points may pay for the
+// programme's, and MinMoney of the whole receipt stays to be paid with money. It fills in what each line may be reduced by.
+func (p *Programme) limit(r *Receipt, caps []int64) Points {
+	var payable, sum int64
 	for i := range r.Lines {
-		if !r.Lines[i].among(p.NoRedeem) {
-			sum += r.Lines[i].Amount
+		l := &r.Lines[i]
+		if caps[i] = 0; l.among(p.NoRedeem) {
+			continue
 		}
+		payable += int64(l.Amount)
+		caps[i] = int64(l.Amount)
+		for j := range p.RedeemShares {
+			if s := &p.RedeemShares[j]; s.covers(l) {
+				caps[i] = mulDiv(int64(l.Amount), s.Part, 100_00)
+				break
+			}
+		}
+		sum += caps[i]
 	}
-	return sum
-}
-
-// limit is the most points the receipt alone allows: the programme's share of the lines that points may pay for, and
-// MinMoney of the whole receipt stays to be paid with money.
-func (p *Programme) limit(r *Receipt, payable Kopecks) Points {
-	most := min(Kopecks(mulDiv(int64(payable), p.RedeemShare, 100_00)), r.Total()-p.MinMoney)
+	most := min(sum, mulDiv(payable, p.RedeemShare, 100_00), int64(r.Total()-p.MinMoney))
 	if most <= 0 {
 		return 0
 	}
-	return p.roundRedeem(Points(mulDiv(int64(most), 100, int64(p.PointValue))))
+	return p.roundRedeem(Points(mulDiv(most, 100, int64(p.PointValue))))
 }
 
 func (p *Programme) roundRedeem(x Points) Points { return x - x%p.RedeemStep }
@@ -137,73 +151,59 @@ func (p *Programme) money(x Points) Kopecks {
 	return Kopecks(mulDiv(int64(x), int64(p.PointValue), 100))
 }
 
-// spread divides a discount over the lines that points may pay for, in proportion to their amounts: each is rounded
-// down, and the kopecks left over go to the largest remainders, earlier lines first. No line's discount exceeds its
-// amount, since the discount never exceeds their sum.
-func (p *Programme) spread(r *Receipt, discount, payable Kopecks) []Kopecks {
-	out := make([]Kopecks, len(r.Lines))
-	if discount == 0 {
-		return out
+// divide adds an amount to out in proportion to weights: each part is rounded down, and the units left over go to the
+// largest remainders, earlier ones first. No part exceeds its weight as long as the amount does not exceed their sum.
+// With no weight at all nothing is divided.
+func divide[T ~int64](out []T, amount int64, weights []int64) {
+	var sum int64
+	last, several := -1, false
+	for i, w := range weights {
+		if w > 0 {
+			sum += w
+			several = last >= 0
+			last = i
+		}
 	}
+	if amount == 0 || last < 0 {
+		return
+	}
+	if !several {
+		out[last] += T(amount)
+		return
+	}
+	left := amount
 	type part struct {
 		line int
 		rest uint64
 	}
-	parts := make([]part, 0, len(r.Lines))
-	left := discount
-	for i := range r.Lines {
-		l := &r.Lines[i]
-		if l.Amount == 0 || l.among(p.NoRedeem) {
+	var few [64]part
+	parts := few[:0]
+	for i, w := range weights {
+		if w == 0 {
 			continue
 		}
-		out[i] = Kopecks(mulDiv(int64(l.Amount), int64(discount), int64(payable)))
-		left -= out[i]
-		parts = append(parts, part{i, remainder(uint64(l.Amount), uint64(discount), uint64(payable))})
+		x := mulDiv(w, amount, sum)
+		out[i] += T(x)
+		left -= x
+		if rest := remainder(uint64(w), uint64(amount), uint64(sum)); rest > 0 {
+			parts = append(parts, part{i, rest})
+		}
+	}
+	if left == 0 {
+		return
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.rest, a.rest) })
-	for _, x := range parts[:min(int(left), len(parts))] {
+	for _, x := range parts[:left] {
 		out[x.line]++
 	}
-	return out
-}
-
-// earned adds up the rules over what the lines cost after their discounts: points are never earned on the part paid
-// with points. Fuel earns by volume, reduced in proportion to the part paid with money.
-func (p *Programme) earned(r *Receipt, discounts []Kopecks) (sum Points) {
-	bases := make([]int64, len(p.Earn))
-	for i := range r.Lines {
-		l := &r.Lines[i]
-		base := int64(l.Amount - discounts[i])
-		if l.Kind == Fuel && l.Amount > 0 {
-			base = mulDiv(int64(l.Volume), base, int64(l.Amount))
-		}
-		if base == 0 || l.among(p.NoEarn) {
-			continue
-		}
-		for j := range p.Earn {
-			if p.Earn[j].covers(l) {
-				bases[j] += base
-			}
-		}
-	}
-	for j, rule := range p.Earn {
-		base := bases[j]
-		if rule.Whole {
-			base -= base % rule.Per
-		}
-		sum += Points(min(mulDiv(base, int64(rule.Points), rule.Per), maxEarned))
-	}
-	return sum - sum%p.Step
-}
-
-// maxEarned bounds what one rule gives for one receipt: all rules together stay within [MaxAmount].
-const maxEarned = MaxAmount / maxRules
-
-func (e *EarnRule) covers(l *Line) bool {
-	return l.Kind == e.Kind && (len(e.Codes) == 0 || l.among(e.Codes))
 }
 
 // among tells whether a list of codes and groups names the line.
 func (l *Line) among(codes []string) bool {
-	return slices.Contains(codes, l.Code) || (l.Group != "" && slices.Contains(codes, l.Group))
+	for _, c := range codes {
+		if c == l.Code || l.Group != "" && c == l.Group {
+			return true
+		}
+	}
+	return false
 }

@@ -102,6 +102,17 @@ func booked(q *loyalty.Quote) (sum loyalty.Points) {
 	return sum
 }
 
+// lineEarned is what the lines of a quote earned together; below zero if one did.
+func lineEarned(q *loyalty.Quote) (sum loyalty.Points) {
+	for _, p := range q.LineEarn {
+		if p < 0 {
+			return -1
+		}
+		sum += p
+	}
+	return sum
+}
+
 // drawProgramme draws rules of every form.
 func drawProgramme(t *rapid.T) *loyalty.Programme {
 	p := &loyalty.Programme{
@@ -146,6 +157,8 @@ func checkQuote(p *loyalty.Programme, r *loyalty.Receipt, q *loyalty.Quote, rede
 	switch {
 	case sum != q.Discount || q.Redeem != redeem || big.NewInt(int64(q.Discount)).Cmp(paid) != 0:
 		return fmt.Errorf("redeeming %s gives %s, in lines %s", redeem, q.Discount, sum)
+	case lineEarned(q) != q.Earn:
+		return fmt.Errorf("lines earned %s of %s", lineEarned(q), q.Earn)
 	case q.Total != r.Total() || q.Pay != q.Total-q.Discount || q.Pay < 0:
 		return fmt.Errorf("of %s, %s are left to pay", q.Total, q.Pay)
 	case redeem > 0 && q.Pay < p.MinMoney:

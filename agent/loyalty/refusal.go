@@ -31,6 +31,20 @@ const (
 	StorageFailed Refusal = "storage_failed"  // the disk failed: the outcome is unknown until the agent has restarted
 	NoProgramme   Refusal = "no_programme"    // the station has no programme in force
 	Offline       Refusal = "hq_out_of_reach" // HQ did not answer in time
+
+	NotActivated     Refusal = "redeem_not_activated" // the programme wants redeeming switched on by the customer first
+	TenderRedeemsNot Refusal = "tender_redeems_not"   // nothing is redeemed beside this tender
+	TenderEarnsNot   Refusal = "tender_earns_not"     // nothing is earned on what this tender pays
+	PurchaseLimit    Refusal = "purchase_limit"       // nothing is earned beyond so many purchases
+	EarnLimit        Refusal = "earn_limit"           // the programme's cap of litres, roubles or points is reached
+	BalanceLimit     Refusal = "balance_limit"        // the account holds as many points as the programme allows
+	CampaignLimit    Refusal = "campaign_limit"       // the campaign has given all it gives to this customer
+	PromoUnknown     Refusal = "promo_unknown"        // no campaign has this promo code
+	PromoMistyped    Refusal = "promo_mistyped"       // the check digit of the promo code is wrong
+	PromoNotNow      Refusal = "promo_not_now"        // the code's campaign is not running here and now
+	PromoUsed        Refusal = "promo_used"           // the account has used the code
+	PromoNotMet      Refusal = "promo_conditions"     // the receipt does not meet the campaign's conditions
+	CardLimit        Refusal = "card_limit"           // the account has all the cards of this kind that it may have
 )
 
 // Error is the code.
@@ -87,4 +101,18 @@ var words = map[Refusal]Text{
 	StorageFailed: {"Ошибка диска. Повторите чек через несколько секунд", "Disk error. Repeat the sale in a few seconds"},
 	NoProgramme:   {"Программа ещё не получена из центра", "No programme has come from headquarters yet"},
 	Offline:       {"Нет связи с центром", "Headquarters cannot be reached"},
+
+	NotActivated:     {"Списание баллов не активировано: клиент включает его в личном кабинете", "Redeeming is not activated: the customer switches it on in the account"},
+	TenderRedeemsNot: {"При этом способе оплаты баллы не списываются", "Points are not redeemed with this way of paying"},
+	TenderEarnsNot:   {"При этом способе оплаты баллы не начисляются", "Points are not earned with this way of paying"},
+	PurchaseLimit:    {"Лимит покупок исчерпан: баллы за эту покупку не начисляются", "The limit of purchases is reached: this one earns nothing"},
+	EarnLimit:        {"Лимит начисления исчерпан: начислено не за всю покупку", "The earning limit is reached: not everything earned points"},
+	BalanceLimit:     {"На счёте наибольшее возможное число баллов", "The account holds as many points as it may"},
+	CampaignLimit:    {"Лимит баллов по акции исчерпан", "The campaign's limit of points is reached"},
+	PromoUnknown:     {"Промокод не найден", "The promo code is not known"},
+	PromoMistyped:    {"Промокод набран с ошибкой. Проверьте цифры", "The promo code is mistyped. Check the digits"},
+	PromoNotNow:      {"Промокод сейчас или на этой АЗС не действует", "The promo code is not valid now or at this station"},
+	PromoUsed:        {"Промокод уже использован", "The promo code has been used"},
+	PromoNotMet:      {"Условия промокода не выполнены", "The conditions of the promo code are not met"},
+	CardLimit:        {"Больше карт этого вида на счёт выпустить нельзя", "The account cannot have more cards of this kind"},
 }

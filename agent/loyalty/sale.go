@@ -3,6 +3,7 @@ package loyalty
 import (
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // SaleState is how far a sale has come.
@@ -167,6 +168,9 @@ func (b *Books) Admit(redeem bool) error {
 	if redeem && b.Frozen {
 		return RedeemFrozen
 	}
+	if redeem && b.Programme.RedeemAsked && !b.Local.Snapshot.Account.RedeemOn {
+		return NotActivated
+	}
 	return nil
 }
 
@@ -202,9 +206,14 @@ func (b *Books) Quote(r *Receipt, redeem Points, at Instant) (Quote, error) {
 		return Quote{}, err
 	}
 	if code, ok := RefusalOf(why); ok {
-		q.Reasons = []Refusal{code}
+		q.Reasons = append([]Refusal{code}, without(q.Reasons, NotEnough)...)
 	}
 	return q, nil
+}
+
+// without is the reasons but one.
+func without(reasons []Refusal, r Refusal) []Refusal {
+	return slices.DeleteFunc(reasons, func(x Refusal) bool { return x == r })
 }
 
 // price refuses what the programme would give if the account could not hold it: HQ could never post such an entry.
@@ -285,7 +294,7 @@ func (b *Books) Close(r *CloseRequest, at Place) (*Sale, Body, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	q.Reasons = nil
+	q.Reasons = without(q.Reasons, NotEnough) // that it would have been more with more points does not matter any longer
 	if err := b.Cell.Void(s.Reserved - r.Redeem); err != nil {
 		return nil, nil, err
 	}

@@ -75,7 +75,7 @@ func TestSaleOfTwoSteps(t *testing.T) {
 	closed := mustClose(t, b, closing(180_00))
 	want := loyalty.SaleClosed{
 		Sale: "s1", Opened: place(1).Op, OpenedAt: place(1).At, Account: account, Card: card, Receipt: closing(0).Receipt,
-		Redeemed: 180_00, Discount: 180_00, Earned: []loyalty.Lot{{Amount: 27_00}}, LineDiscounts: []loyalty.Kopecks{180_00}, // 90% of 30 litres is paid with money
+		Redeemed: 180_00, Discount: 180_00, Earned: []loyalty.Lot{{Amount: 27_00}}, LineDiscounts: []loyalty.Kopecks{180_00}, LineEarned: []loyalty.Points{27_00}, // 90% of 30 litres is paid with money
 		Statement: loyalty.Statement{Used: 200_00, Voided: 20_00},
 	}
 	if !reflect.DeepEqual(closed, want) {

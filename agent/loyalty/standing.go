@@ -13,10 +13,10 @@ import (
 type Counter string
 
 // MaxCounterName bounds a [Counter], in bytes.
-const MaxCounterName = 96
+const MaxCounterName = 80
 
-// MaxTallies bounds the tallies of an account.
-const MaxTallies = 2000
+// MaxTallies bounds the tallies of an account: one for each day of the longest window, and some.
+const MaxTallies = 500
 
 // Tally is to a counter what a [Lot] is to points: so much was added, and it counts from one moment until another. What
 // a counter stands at is the sum of the tallies that count at the moment, whether its period is a calendar month (one

@@ -1,0 +1,344 @@
+package loyalty
+
+import "slices"
+
+// earning works out what one receipt earns. Each source of points (all rules together, then each campaign) rounds down
+// to the programme's step by itself, limits then cut from the last source to the first, and only then the points are
+// divided over the lines.
+type earning struct {
+	p *Programme
+	c *Case
+	q *Quote
+
+	standing *Standing
+	tier     int
+	money    []int64 // of each line, what is paid with money: kopecks; zero where it earns nothing
+	volume   []int64 // of each fuel line the same part: millilitres
+	weights  []int64 // scratch
+
+	rules  []ruled // what each rule counted
+	grants []grant
+}
+
+// ruled is what one rule gave.
+type ruled struct {
+	base   int64 // of all lines it covers
+	capped int64 // of that, what its caps leave
+}
+
+// grant is the points of one source.
+type grant struct {
+	campaign *Campaign // nil: the rules
+	code     string    // the promo code that brought it
+	points   Points
+	active   Instant
+	expires  Instant
+}
+
+// maxEarned bounds what one rule or campaign gives for one receipt: all together stay within [MaxAmount].
+const maxEarned = MaxAmount / (2 * (maxRules + maxCampaigns))
+
+func (e *earning) run() {
+	if e.c.Account != nil {
+		e.standing = &e.c.Account.Standing
+	} else {
+		e.standing = &Standing{}
+	}
+	e.tier = e.p.TierAt(e.standing, e.c.At)
+	e.bases()
+	switch {
+	case slices.Contains(e.p.NoEarnBy, e.c.Receipt.Tender):
+		e.reason(TenderEarnsNot)
+		e.explain(Step{Kind: TenderStep, Name: e.c.Receipt.Tender.String()})
+		e.codesLost()
+	case !e.purchase():
+		e.codesLost()
+		e.countTier()
+	default:
+		e.byRules()
+		e.byCampaigns()
+		e.cut()
+		e.book()
+		e.countTier()
+	}
+	slices.SortFunc(e.q.Counted, Tally.order)
+	e.progress()
+}
+
+// bases is what each line may earn on: points are never earned on the part paid with points. Fuel earns by volume, reduced
+// in proportion to the part paid with money.
+func (e *earning) bases() {
+	for i := range e.c.Receipt.Lines {
+		l := &e.c.Receipt.Lines[i]
+		e.money[i], e.volume[i] = 0, 0
+		if l.among(e.p.NoEarn) {
+			e.explainExcluded(i)
+			continue
+		}
+		e.money[i] = int64(l.Amount - e.q.Lines[i])
+		if l.Kind == Fuel && l.Amount > 0 {
+			e.volume[i] = mulDiv(int64(l.Volume), e.money[i], int64(l.Amount))
+		}
+	}
+}
+
+// base is what a line counts for a rule of its kind.
+func (e *earning) base(i int, kind LineKind) int64 {
+	if kind == Fuel {
+		return e.volume[i]
+	}
+	return e.money[i]
+}
+
+func (e *earning) reason(r Refusal) {
+	if !slices.Contains(e.q.Reasons, r) {
+		e.q.Reasons = append(e.q.Reasons, r)
+	}
+}
+
+func (e *earning) count(c Counter, k period, amount int64) {
+	from, until := e.p.span(k, e.c.At)
+	e.countSpan(c, from, until, amount)
+}
+
+func (e *earning) countSpan(c Counter, from, until Instant, amount int64) {
+	if amount > 0 {
+		e.q.Counted = append(e.q.Counted, Tally{Counter: c, From: from, Until: until, Amount: min(amount, MaxAmount)})
+	}
+}
+
+// purchase counts the purchase and tells whether it may earn.
+func (e *earning) purchase() bool {
+	may := true
+	e.p.Limits.Purchases.each(func(k period, most int64) {
+		c := Counter("purchases:" + periodNames[k])
+		if used := e.standing.Used(c, e.c.At); used >= most && may {
+			may = false
+			e.reason(PurchaseLimit)
+			e.explain(Step{Kind: PurchasesStep, Name: periodNames[k], Base: used + 1, Per: most})
+		}
+		e.count(c, k, 1)
+	})
+	return may
+}
+
+// left is what the caps of something leave of a base, with the counters of its name.
+func (e *earning) left(c *Caps, name string, base int64) int64 {
+	out := base
+	if c.Receipt > 0 {
+		out = min(out, c.Receipt)
+	}
+	c.each(func(k period, most int64) {
+		out = min(out, max(0, most-e.standing.Used(Counter(name+":"+periodNames[k]), e.c.At)))
+	})
+	return out
+}
+
+func (e *earning) byRules() {
+	var sum Points
+	if n := len(e.p.Earn); n > 0 {
+		e.rules = make([]ruled, n)
+	}
+	for j := range e.p.Earn {
+		rule := &e.p.Earn[j]
+		if !tenderAmong(e.c.Receipt.Tender, rule.Tenders) {
+			continue
+		}
+		base := e.covered(func(l *Line) bool { return rule.covers(l) }, rule.Kind)
+		if base == 0 {
+			continue
+		}
+		capped := e.left(&rule.AtMost, "rule:"+rule.Name, base)
+		if capped < base {
+			e.reason(EarnLimit)
+			e.explain(Step{Kind: CapStep, Name: rule.Name, Unit: rule.Kind, Base: base, Per: capped})
+		}
+		rule.AtMost.each(func(k period, _ int64) { e.count(Counter("rule:"+rule.Name+":"+periodNames[k]), k, capped) })
+		e.rules[j] = ruled{base, capped}
+		points := rule.give(capped, e.tier)
+		sum += points
+		e.explainRule(rule, j, capped, points)
+	}
+	e.grant(grant{points: sum, active: e.p.activation(e.c.At), expires: e.p.expiry(e.c.At)})
+}
+
+// covered is the sum of the bases of some lines.
+func (e *earning) covered(covers func(*Line) bool, kind LineKind) (sum int64) {
+	for i := range e.c.Receipt.Lines {
+		if b := e.base(i, kind); b != 0 && covers(&e.c.Receipt.Lines[i]) {
+			sum += b
+		}
+	}
+	return sum
+}
+
+// grant notes the points of a source, rounded down to the programme's step.
+func (e *earning) grant(g grant) Points {
+	if rounded := g.points - g.points%e.p.Step; rounded != g.points {
+		e.explain(Step{Kind: RoundStep, Name: g.name(), Rate: e.p.Step, Points: rounded})
+		g.points = rounded
+	}
+	if g.points > 0 {
+		e.grants = append(e.grants, g)
+	}
+	return g.points
+}
+
+func (g *grant) name() string {
+	if g.campaign != nil {
+		return g.campaign.Name
+	}
+	return ""
+}
+
+// cut applies the limits of all points together, to the last source first, so that what the rules give stays longest.
+func (e *earning) cut() {
+	var all Points
+	for i := range e.grants {
+		all += e.grants[i].points
+	}
+	allowed := Points(e.left(&e.p.Limits.Points, "points", int64(all)))
+	if allowed < all {
+		e.reason(EarnLimit)
+		e.explain(Step{Kind: PointsCapStep, Base: int64(all), Points: allowed})
+	}
+	if most := e.p.Limits.Balance; most > 0 && e.c.Account != nil {
+		if room := max(0, most-e.c.Account.Total(e.c.At)); room < allowed {
+			allowed = room
+			e.reason(BalanceLimit)
+			e.explain(Step{Kind: BalanceStep, Base: int64(most), Points: allowed})
+		}
+	}
+	allowed -= allowed % e.p.Step
+	for i := len(e.grants) - 1; i >= 0 && all > allowed; i-- {
+		x := min(e.grants[i].points, all-allowed)
+		e.grants[i].points -= x
+		all -= x
+	}
+	e.p.Limits.Points.each(func(k period, _ int64) { e.count(Counter("points:"+periodNames[k]), k, int64(all)) })
+}
+
+// book turns the sources into lots, claims and the points of each line.
+func (e *earning) book() {
+	for i := range e.grants {
+		g := &e.grants[i]
+		e.q.Earn += g.points
+		e.divide(g)
+		lot := Lot{Amount: g.points, ActiveFrom: g.active, Expires: g.expires}
+		switch {
+		case g.points == 0 && g.code != "":
+			e.reason(PromoNotMet) // a limit left nothing of it: the code is not used up
+		case g.points == 0:
+		case g.code != "":
+			t := Tally{Counter: codeCounter(g.code), From: g.campaign.From, Until: g.campaign.Until, Amount: 1}
+			e.q.Claims = append(e.q.Claims, Claim{t, lot})
+		default:
+			e.putLot(lot)
+		}
+		if g.campaign != nil {
+			e.countCampaign(g)
+		}
+	}
+	slices.SortFunc(e.q.Lots, Lot.before)
+}
+
+func (e *earning) putLot(l Lot) {
+	for i := range e.q.Lots {
+		if e.q.Lots[i].ActiveFrom == l.ActiveFrom && e.q.Lots[i].Expires == l.Expires {
+			e.q.Lots[i].Amount += l.Amount
+			return
+		}
+	}
+	e.q.Lots = append(e.q.Lots, l)
+}
+
+// divide spreads the points of a source over the lines that they were earned on.
+func (e *earning) divide(g *grant) {
+	if g.points == 0 {
+		return
+	}
+	clear(e.weights)
+	if g.campaign == nil || g.campaign.Multiply > 0 {
+		e.weighRules(g.campaign)
+	}
+	kind := Goods
+	if g.campaign != nil && g.campaign.Per > 0 {
+		kind = g.campaign.PerKind
+	}
+	if !slices.ContainsFunc(e.weights, func(w int64) bool { return w > 0 }) {
+		for i := range e.weights {
+			if g.campaign == nil || g.campaign.covers(&e.c.Receipt.Lines[i]) {
+				e.weights[i] = e.base(i, kind)
+			}
+		}
+	}
+	divide(e.q.LineEarn, int64(g.points), e.weights)
+}
+
+// maxWeight bounds what a rule weighs on a line, so that the weights of all lines still add up in an int64.
+const maxWeight = 1_000_000_000_000
+
+// weighRules weighs lines by what the rules gave for each, in hundredths of a point, rounded up so that none that earned
+// is without weight.
+func (e *earning) weighRules(only *Campaign) {
+	for j := range e.rules {
+		rule, r := &e.p.Earn[j], e.rules[j]
+		if r.capped == 0 {
+			continue
+		}
+		for i := range e.c.Receipt.Lines {
+			l := &e.c.Receipt.Lines[i]
+			if b := e.base(i, rule.Kind); b != 0 && rule.covers(l) && (only == nil || only.covers(l)) {
+				e.weights[i] += 1 + min(mulDiv(b, int64(rule.rate(e.tier)), rule.Per), maxWeight)
+			}
+		}
+	}
+}
+
+// countTier counts what was bought towards the tiers.
+func (e *earning) countTier() {
+	if len(e.p.Tiers) == 0 {
+		return
+	}
+	by := &e.p.TierBy
+	var sum int64
+	for i := range e.c.Receipt.Lines {
+		l := &e.c.Receipt.Lines[i]
+		if l.among(e.p.NoEarn) || !coveredBy(by.Covers, l) {
+			continue
+		}
+		if by.Unit == Fuel {
+			sum += int64(l.Volume)
+		} else {
+			sum += int64(l.Amount - e.q.Lines[i])
+		}
+	}
+	from, until := e.p.tierSpan(e.standing.Joined, e.c.At)
+	e.countSpan(counterOfTiers, from, until, sum)
+}
+
+func coveredBy(covers []Cover, l *Line) bool {
+	if len(covers) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(covers, func(c Cover) bool { return c.covers(l) })
+}
+
+// progress says where the receipt brings the customer.
+func (e *earning) progress() {
+	if len(e.p.Tiers) == 0 {
+		return
+	}
+	after := Standing{Joined: e.standing.Joined}
+	for _, t := range e.standing.Tallies {
+		if t.Counter == counterOfTiers {
+			after.Tallies = append(after.Tallies, t)
+		}
+	}
+	for _, t := range e.q.Counted {
+		if t.Counter == counterOfTiers {
+			after.Count(t)
+		}
+	}
+	e.q.Progress = e.p.Progress(&after, e.c.At)
+}
