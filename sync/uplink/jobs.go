@@ -231,7 +231,7 @@ func (l *loop) begin(c *whereTo, epoch loyalty.Epoch) {
 
 // startDrain sends the next batch if there may be one. None is started while a question waits for its answer.
 func (l *loop) startDrain() {
-	if !l.open || !l.due || l.going || l.greet || !l.greeted.IsZero() || l.u.asking() {
+	if !l.open || !l.due || l.going || l.greet || !l.greeted.IsZero() || l.heldUp() {
 		return
 	}
 	room := l.window.room(l.credit)
@@ -260,6 +260,27 @@ func (l *loop) startDrain() {
 		}
 		return func() { l.batchSent(gen, first, n, last, len(payload), at) }
 	})
+}
+
+// longestHold is how long questions may hold the journal up: a register that asks without a pause must not keep
+// everything else from headquarters.
+const longestHold = 2 * time.Second
+
+// heldUp tells whether a batch has to wait because somebody waits for an answer. Every question wakes the loop, so that
+// the end of the hold is seen without a timer.
+func (l *loop) heldUp() bool {
+	if !l.u.asking() {
+		l.held = time.Time{}
+		return false
+	}
+	if l.held.IsZero() {
+		l.held = time.Now()
+	}
+	if time.Since(l.held) < longestHold {
+		return true
+	}
+	l.held = time.Time{}
+	return false
 }
 
 // readFailed: entries may be gone because a new epoch has just begun, and then a hello is under way.

@@ -57,8 +57,9 @@ type loop struct {
 	gen      int         // grows with every return: outcomes of older batches do not count
 	credit   uint64
 	window   window
-	due      bool // there may be entries to send
-	fresh    bool // entries were appended since the last look
+	held     time.Time // since when questions hold the journal up; zero: they do not
+	due      bool      // there may be entries to send
+	fresh    bool      // entries were appended since the last look
 
 	// Waiting for the workers.
 	ack     *pendingAck

@@ -2,6 +2,7 @@ package uplink_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,6 +145,48 @@ func TestAsk(t *testing.T) {
 		if s := r.up.Status(); s.Asks != 3 || s.Unanswered != 1 || s.Online || s.Connected {
 			r.Errorf("status %+v", s)
 		}
+	})
+}
+
+// A register that asks without a pause does not keep the journal from headquarters.
+func TestQuestionsDoNotStarveTheJournal(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		r.online()
+		r.w.st.sell()
+		var asking sync.WaitGroup
+		var open *pb.Ask
+		began := time.Now()
+		for {
+			// The next question comes before the last one is answered.
+			asking.Go(func() {
+				if _, err := r.up.Ask(r.Context(), &pb.Ask{Account: 42, Epoch: 1}); err != nil {
+					r.Error(err)
+				}
+			})
+			m := <-r.hq.messages
+			if m.Topic == wire.Topic(simStation, wire.Up) {
+				break
+			}
+			q, err := wire.Decode[pb.Ask](m.Payload)
+			if err != nil || time.Since(began) > 10*time.Second {
+				r.Fatalf("%s came, %v; no batch in %s", m.Topic, err, time.Since(began))
+			}
+			r.nothing(300 * time.Millisecond)
+			if open != nil {
+				r.send(wire.Answer, &pb.Answer{Id: open.Id})
+			}
+			open = q
+		}
+		if took := time.Since(began); took < time.Second {
+			r.Errorf("the batch came after %s, while somebody waited for an answer", took)
+		}
+		r.send(wire.Answer, &pb.Answer{Id: open.Id})
+		last, err := wire.Decode[pb.Ask](r.next(wire.Ask, time.Second))
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.send(wire.Answer, &pb.Answer{Id: last.Id})
+		asking.Wait()
 	})
 }
 
