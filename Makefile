@@ -38,7 +38,8 @@ screens: dist ## screenshots of the cashier's page into dist/screens
 lint: ## gofmt, vet and golangci-lint
 	@test -z "$$(gofmt -l agent pos sync config cmd packaging | tee /dev/stderr)"
 	$(GO) vet ./...
-	GOOS=windows $(GO) vet ./cmd/azs-agent
+	GOOS=windows $(GO) vet ./cmd/azs-agent ./cmd/azs-hq ./cmd/azs-demo
+	$(GO) mod tidy -diff
 	$(GOLANGCI) run -c .ci/golangci.yml ./...
 
 build: dist ## the three programs into dist/
