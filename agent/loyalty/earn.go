@@ -203,7 +203,7 @@ func (e *earning) cut() {
 		e.explain(Step{Kind: PointsCapStep, Base: int64(all), Points: allowed})
 	}
 	if most := e.p.Limits.Balance; most > 0 && e.c.Account != nil {
-		if room := max(0, most-e.c.Account.Total(e.c.At)); room < allowed {
+		if room := max(0, most-(e.c.Account.Total(e.c.At)-e.q.Redeem)); room < allowed {
 			allowed = room
 			e.reason(BalanceLimit)
 			e.explain(Step{Kind: BalanceStep, Base: int64(most), Points: allowed})

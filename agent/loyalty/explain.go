@@ -28,8 +28,16 @@ var stepNames = []string{
 	"redeem", "excluded", "tender", "purchases", "cap", "rule", "campaign", "campaign_cap", "round", "points_cap", "balance_cap", "promo",
 }
 
+// String is the kind's name.
+func (k StepKind) String() string {
+	if int(k) < len(stepNames) {
+		return stepNames[k]
+	}
+	return fmt.Sprintf("step %d", uint8(k))
+}
+
 // MarshalText is the kind's name.
-func (k StepKind) MarshalText() ([]byte, error) { return []byte(name(stepNames, int(k))), nil }
+func (k StepKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Step is one step by which a price came about. What its amounts are depends on its kind.
 type Step struct {
@@ -47,78 +55,92 @@ type Step struct {
 	Refusal Refusal  `json:"refusal,omitempty"`
 }
 
-func (s *Step) amount(v int64) string {
-	switch s.Unit {
-	case Fuel:
-		return Millilitres(v).String() + " l"
-	case Goods:
-		return Kopecks(v).String() + " RUB"
-	}
-	return Points(v).String()
-}
-
 // Words tell the step in a sentence.
 func (s *Step) Words() Text {
-	en, ru := s.words()
+	t := s.words()
 	if len(s.Lines) > 0 {
 		n := make([]string, len(s.Lines))
 		for i, l := range s.Lines {
 			n[i] = fmt.Sprint(l + 1)
 		}
 		lines := strings.Join(n, ", ")
-		en, ru = en+" [line "+lines+"]", ru+" [строка "+lines+"]"
+		t.RU, t.EN = t.RU+" [строка "+lines+"]", t.EN+" [line "+lines+"]"
 	}
-	return Text{RU: strings.NewReplacer(" RUB", " руб.", " l ", " л ", " l:", " л:", " l;", " л;", " l,", " л,").Replace(ru + " ")[:], EN: en}.trimmed()
+	return t
 }
 
-func (t Text) trimmed() Text { return Text{strings.TrimSpace(t.RU), strings.TrimSpace(t.EN)} }
+// amount is a number with its unit.
+func (s *Step) amount(v int64) Text {
+	switch s.Unit {
+	case Fuel:
+		return Text{comma(Millilitres(v).String()) + " л", Millilitres(v).String() + " l"}
+	case Goods:
+		return Text{comma(Kopecks(v).String()) + " руб.", Kopecks(v).String() + " RUB"}
+	}
+	return points(Points(v))
+}
 
-func (s *Step) words() (en, ru string) {
-	base, per := s.amount(s.Base), s.amount(s.Per)
+func points(p Points) Text { return Text{comma(p.String()), p.String()} }
+
+// comma writes a decimal number the Russian way.
+func comma(s string) string { return strings.Replace(s, ".", ",", 1) }
+
+// both fills in the two languages' sentences with texts, numbers and the like.
+func both(ru, en string, args ...any) Text {
+	r, e := make([]any, len(args)), make([]any, len(args))
+	for i, a := range args {
+		r[i], e[i] = a, a
+		if t, ok := a.(Text); ok {
+			r[i], e[i] = t.RU, t.EN
+		}
+	}
+	return Text{fmt.Sprintf(ru, r...), fmt.Sprintf(en, e...)}
+}
+
+func (s *Step) words() Text {
+	base, per, got := s.amount(s.Base), s.amount(s.Per), points(s.Points)
 	switch s.Kind {
 	case RedeemStep:
-		return fmt.Sprintf("of %s at most %s points may be redeemed", Kopecks(s.Base), s.Points), fmt.Sprintf("из %s руб. можно оплатить баллами: не больше %s", Kopecks(s.Base), s.Points)
+		return both("из %s баллами можно оплатить не больше %s", "of %s at most %s points may be redeemed", base, got)
 	case ExcludedStep:
-		return s.Name + " never earns", "за " + s.Name + " баллы не начисляются"
+		return both("%s: баллы не начисляются", "%s never earns", s.Name)
 	case TenderStep:
-		return "nothing is earned when paid by " + s.Name, "при оплате " + s.Name + " баллы не начисляются"
+		return both("оплата %s: баллы не начисляются", "nothing is earned when paid by %s", s.Name)
 	case PurchasesStep:
-		return fmt.Sprintf("purchase number %d of this %s: only %d earn", s.Base, s.Name, s.Per), fmt.Sprintf("покупка № %d за период (%s): баллы начисляются за %d", s.Base, s.Name, s.Per)
+		return both("покупка № %d (%s): баллы начисляются за %d", "purchase number %d of the %s: %d earn", s.Base, s.Name, s.Per)
 	case CapStep:
-		return fmt.Sprintf("%s counts only %s of %s", s.rule(), per, base), fmt.Sprintf("%s: учитывается только %s из %s ", s.rule(), per, base)
+		return both("%s: учитывается %s из %s", "%s counts %s of %s", s.Name, per, base)
 	case RuleStep:
-		whole, wholeRU := "", ""
-		if s.Whole {
-			whole, wholeRU = " full", " полных"
-		}
-		tier, tierRU := "", ""
-		if s.Tier != "" {
-			tier, tierRU = " as "+s.Title.EN, " (уровень "+s.Title.RU+")"
-		}
-		return fmt.Sprintf("%s%s: %s paid with money, %s for each%s %s = %s points", s.rule(), tier, base, s.Rate, whole, per, s.Points),
-			fmt.Sprintf("%s%s: оплачено деньгами %s , по %s за каждые%s %s : %s", s.rule(), tierRU, base, s.Rate, wholeRU, per, s.Points)
+		return both("%s%s: оплачено деньгами %s, по %s за каждые%s %s = %s", "%s%s: %s paid with money, %s for each%s %s = %s points",
+			s.Name, s.level(), base, points(s.Rate), s.whole(), per, got)
 	case CampaignStep:
-		return fmt.Sprintf("campaign %q: %s points", s.Title.EN, s.Points), fmt.Sprintf("акция «%s»: %s", s.Title.RU, s.Points)
+		return both("акция «%s»: %s", "campaign “%s”: %s points", s.Title, got)
 	case CampaignCapStep:
-		return fmt.Sprintf("campaign %s may give %s more points, not %s", s.Name, s.Points, Points(s.Base)), fmt.Sprintf("по акции %s осталось %s баллов, а не %s", s.Name, s.Points, Points(s.Base))
+		return both("акция %s: осталось %s из %s", "campaign %s: %s of %s points are left", s.Name, got, base)
 	case RoundStep:
-		return fmt.Sprintf("rounded down to steps of %s: %s", s.Rate, s.Points), fmt.Sprintf("округлено вниз до %s: %s", s.Rate, s.Points)
+		return both("округлено вниз с шагом %s: %s", "rounded down in steps of %s: %s", points(s.Rate), got)
 	case PointsCapStep:
-		return fmt.Sprintf("the limits leave %s of %s points", s.Points, Points(s.Base)), fmt.Sprintf("лимиты оставляют %s из %s баллов", s.Points, Points(s.Base))
+		return both("лимиты оставляют %s из %s", "the limits leave %s of %s points", got, base)
 	case BalanceStep:
-		return fmt.Sprintf("an account holds %s points at most: %s", Points(s.Base), s.Points), fmt.Sprintf("на счёте не больше %s баллов: %s", Points(s.Base), s.Points)
+		return both("на счёте может быть не больше %s: начислено %s", "an account holds at most %s points: %s are earned", base, got)
 	case PromoStep:
-		w := Words(s.Refusal)
-		return "promo code " + s.Name + ": " + w.EN, "промокод " + s.Name + ": " + w.RU
+		return both("промокод %s: %s", "promo code %s: %s", s.Name, Words(s.Refusal))
 	}
-	return s.Name, s.Name
+	return Text{s.Name, s.Name}
 }
 
-func (s *Step) rule() string {
-	if s.Name == "" {
-		return "rule"
+func (s *Step) level() Text {
+	if s.Tier == "" {
+		return Text{}
 	}
-	return s.Name
+	return both(" (уровень %s)", " as %s", s.Title)
+}
+
+func (s *Step) whole() Text {
+	if !s.Whole {
+		return Text{}
+	}
+	return Text{" полные", " full"}
 }
 
 func (e *earning) explain(s Step) {
@@ -128,7 +150,7 @@ func (e *earning) explain(s Step) {
 }
 
 func (e *earning) explainRedeem(limit Points) {
-	e.explain(Step{Kind: RedeemStep, Base: int64(e.q.Total), Points: limit})
+	e.explain(Step{Kind: RedeemStep, Unit: Goods, Base: int64(e.q.Total), Points: limit})
 }
 
 func (e *earning) explainExcluded(line int) {

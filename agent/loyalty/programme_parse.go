@@ -13,7 +13,7 @@ const ProgrammeSchema = "azs-edge/programme/1"
 // names the place and what to write instead, all of them at once, as [ProgrammeProblems]. The file's bytes are kept as
 // Source.
 func ParseProgramme(src []byte) (*Programme, error) {
-	r := &programmeReader{}
+	r := &programmeReader{first: "schema: " + ProgrammeSchema}
 	doc := r.document(src)
 	if err := r.err(); err != nil {
 		return nil, err

@@ -104,6 +104,7 @@ func (n *node) get(name string) *node {
 
 // programmeReader collects problems instead of stopping at the first.
 type programmeReader struct {
+	first    string // what a file begins with
 	problems ProgrammeProblems
 	codes    int // in all lists so far
 }
@@ -144,15 +145,15 @@ func (r *programmeReader) document(src []byte) *node {
 	docs := slices.DeleteFunc(slices.Clone(f.Docs), func(d *ast.DocumentNode) bool { return d.Body == nil })
 	switch {
 	case len(docs) == 0:
-		r.bad(top, fmt.Sprintf("begin with schema: %s", ProgrammeSchema), "the file is empty")
+		r.bad(top, "begin with "+r.first, "the file is empty")
 		return nil
 	case len(docs) > 1:
-		r.bad(placed(docs[1].Body), "keep one programme in a file", "a second document")
+		r.bad(placed(docs[1].Body), "keep one in a file", "a second document")
 		return nil
 	}
 	n := r.convert(docs[0].Body, "", "", 0)
 	if n != nil && n.kind != mapping {
-		r.bad(n, fmt.Sprintf("begin with schema: %s", ProgrammeSchema), "the file is not a mapping of keys to values")
+		r.bad(n, "begin with "+r.first, "the file is not a mapping of keys to values")
 		return nil
 	}
 	return n

@@ -103,6 +103,21 @@ func (r *Record) Prune(at Instant) {
 	}
 }
 
+// Advance works out what has changed for the account by itself since it was advanced last, and forgets what is forgotten:
+// scheduled work that may be run again, interrupted or left out at will. Moments between are not lost. It notes how far it
+// came only if something changed, so that running it for all accounts writes few.
+func (r *Record) Advance(p *Programme, at Instant) Change {
+	before := r.Account.Advanced
+	c := p.Advance(&r.Account, at)
+	if before != 0 && c.Activated == 0 && c.Expired == 0 && c.Before == c.After {
+		r.Account.Advanced = before
+	} else if r.Account.Advanced != before {
+		r.Version++
+	}
+	r.Prune(at)
+	return c
+}
+
 // Snapshot is what to tell a station of the account: applied is the last entry of that station's journal that the lots
 // count.
 func (r *Record) Snapshot(key CellKey, applied Seq, asOf Instant) Snapshot {

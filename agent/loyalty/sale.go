@@ -141,6 +141,7 @@ type Books struct {
 	Reserved  Points // of the account's open sales at this station
 	Sale      *Sale  // nil: the id is new
 	Frozen    bool   // redeeming is suspended
+	Explain   bool   // quotes say how each amount came about
 }
 
 // Place is where an operation will stand in the journal.
@@ -218,7 +219,7 @@ func without(reasons []Refusal, r Refusal) []Refusal {
 
 // price refuses what the programme would give if the account could not hold it: HQ could never post such an entry.
 func (b *Books) price(r *Receipt, redeem, available Points, current *Account, at Instant) (Quote, error) {
-	c := Case{Receipt: r, Redeem: redeem, Available: available, At: at, Station: b.Station}
+	c := Case{Receipt: r, Redeem: redeem, Available: available, At: at, Station: b.Station, Explain: b.Explain}
 	if b.Known {
 		c.Card, c.Account = &b.Card, current
 	}

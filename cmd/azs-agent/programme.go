@@ -14,11 +14,11 @@ import (
 func newProgrammeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "programme",
-		Short: "Check a loyalty programme before it is published",
+		Short: "Check, try and compare loyalty programmes before they are published",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newProgrammeCheckCmd())
+	cmd.AddCommand(newProgrammeCheckCmd(), newProgrammeTryCmd(), newProgrammeTestCmd(), newProgrammeDiffCmd(), newProgrammeBenefitCmd(), newProgrammeSchemaCmd())
 	return cmd
 }
 
@@ -65,14 +65,7 @@ Ends with 0 when the programme is good and with 1 when it is not.`,
 					return errors.New("") // the report has said it
 				}
 			case len(problems) > 0:
-				for _, problem := range problems {
-					place := args[0] + ":"
-					if problem.Line == 0 {
-						place += " "
-					}
-					cmd.PrintErrln(place + problem.String())
-				}
-				return fmt.Errorf("%s: %s", args[0], counted(len(problems), "problem"))
+				return problemsOf(cmd, args[0], err)
 			default:
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s version %d, in force from %s\n", args[0], p.Name, p.Version, p.Effective)
 				return err
@@ -82,6 +75,48 @@ Ends with 0 when the programme is good and with 1 when it is not.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// loadProgramme reads a programme file that has to be good.
+func loadProgramme(cmd *cobra.Command, name string) (*loyalty.Programme, error) {
+	src, err := readProgramme(cmd, name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := loyalty.ParseProgramme(src)
+	if err != nil {
+		return nil, problemsOf(cmd, name, err)
+	}
+	return p, nil
+}
+
+// problemsOf prints what is wrong with a file, with its places, and returns how much it is.
+func problemsOf(cmd *cobra.Command, name string, err error) error {
+	var problems loyalty.ProgrammeProblems
+	if !errors.As(err, &problems) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for _, problem := range problems {
+		place := name + ":"
+		if problem.Line == 0 {
+			place += " "
+		}
+		cmd.PrintErrln(place + problem.String())
+	}
+	return fmt.Errorf("%s: %s", name, counted(len(problems), "problem"))
+}
+
+func newProgrammeSchemaCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON Schema of programme files, for editors",
+		Example: "  azs-agent programme schema > programme.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(loyalty.ProgrammeJSONSchema)
+			return err
+		},
+	}
 }
 
 // readProgramme reads one byte more than a programme may have, so that a longer file is refused and not cut.
