@@ -138,7 +138,14 @@ func (d *Desk) Unresolved(limit int) ([]*loyalty.Sale, error) { return d.ledger.
 // withRights carries an operation out, and where it fails for want of rights or of knowing the card, asks HQ and tries
 // again. The ledger alone decides: an answer that comes too late, or rights that another sale took meanwhile, only mean
 // another refusal. Trying first keeps a repeated request, and every sale that redeems nothing, from waiting for HQ.
+//
+// A card that the station has never met is the exception: HQ is asked first, since it may say that the card is blocked.
 func (d *Desk) withRights(ctx context.Context, card loyalty.CardNumber, redeem loyalty.Points, do func() (*loyalty.Sale, error)) (*loyalty.Sale, error) {
+	if b, err := d.ledger.Lookup(card); err == nil && !b.Known {
+		if err := d.refresh(ctx, card); err != nil {
+			d.log.InfoContext(ctx, "headquarters said nothing of a card that is new here", "card", card, "err", err)
+		}
+	}
 	for try := 0; ; try++ {
 		s, err := do()
 		lacking := errors.Is(err, loyalty.NoRights) || errors.Is(err, loyalty.UnknownCard)

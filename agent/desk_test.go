@@ -26,6 +26,7 @@ type hqBooks struct {
 	online bool
 	record loyalty.Record
 	asks   int
+	card   loyalty.State
 }
 
 func (h *hqBooks) Online() bool {
@@ -68,7 +69,7 @@ func (h *hqBooks) Ask(ctx context.Context, q *pb.Ask) (*pb.Answer, error) {
 	h.record.Version++
 	s := h.record.Snapshot(key, 0, now)
 	a.Snapshot = wire.FromSnapshot(&s)
-	a.Card = wire.FromCard(&loyalty.Card{Number: guest, Account: 42, MayRedeem: true, HQVersion: 1})
+	a.Card = wire.FromCard(&loyalty.Card{Number: guest, Account: 42, State: h.card, MayRedeem: true, HQVersion: 1})
 	return a, h.ledger.Learn(ctx, a)
 }
 
@@ -245,6 +246,18 @@ func TestParallelSalesNeverOverspend(t *testing.T) {
 	}
 	if sold == 0 || sold > 5 {
 		t.Fatalf("%d sales of 10 points were paid from 55", sold)
+	}
+}
+
+func TestCardThatIsNewHereIsAskedAboutBeforeASale(t *testing.T) {
+	d, hq := newTestDesk(t, 0)
+	hq.card = loyalty.Blocked
+	if _, err := d.CloseSale(t.Context(), sale("one step", 0)); !errors.Is(err, loyalty.CardBlocked) {
+		t.Errorf("a blocked card that was never scanned here collected points: %v", err)
+	}
+	open := &loyalty.OpenRequest{Sale: "prepaid", Card: guest, Receipt: fuel(40, 2400)}
+	if _, err := d.OpenSale(t.Context(), open); !errors.Is(err, loyalty.CardBlocked) {
+		t.Errorf("a blocked card opened a sale: %v", err)
 	}
 }
 

@@ -92,10 +92,7 @@ func (k *counter) present(ctx context.Context, e card.Event, at time.Time) {
 		scan.Outcome, scan.Reason = api.ScanReject, "token"
 	case card.NoRead:
 		scan.Outcome = api.ScanNoRead
-	case card.Reject:
-		if e.Relay != nil {
-			return // a goods code: the register's matter
-		}
+	case card.Reject: // goods codes as well: they are told, never swallowed
 		scan.Outcome, scan.Reason = api.ScanReject, string(e.Reason)
 	default: // repeated, or the scanner talking about itself
 		return

@@ -24,7 +24,7 @@ const (
 	ScanNoRead   ScanOutcome = "noread"   // the scanner said that it could not read
 )
 
-// Scan says that something was presented at a counter. Goods codes are not told here: they go to the POS unchanged. It is
+// Scan says that something was presented at a counter. Of a goods code, a bank card and noise only the reason is told. It is
 // published again, with the same At, when newer word on the same scan has come.
 type Scan struct {
 	At       time.Time
