@@ -84,11 +84,24 @@ func (k *link) status() api.Link {
 	if s.Oldest != 0 {
 		out.Oldest = s.Oldest.Time()
 	}
+	out.Reason = whyOffline(s)
+	return out
+}
+
+// HQSilent is the reason where the carrier works and headquarters says nothing over it.
+const HQSilent = "the broker is reached, headquarters does not answer"
+
+// whyOffline is what a technician is told of a link that does not work; empty: it works.
+func whyOffline(s uplink.Status) string {
 	switch {
 	case s.Alarm != uplink.NoAlarm:
-		out.Reason = string(s.Alarm)
-	case !s.Online:
-		out.Reason = s.LastError
+		return string(s.Alarm)
+	case s.Online:
+		return ""
+	case s.Connected:
+		return HQSilent
+	case s.LastError != "":
+		return s.LastError
 	}
-	return out
+	return "no broker is reached yet"
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/azs-edge/azs-edge/agent"
 	"github.com/azs-edge/azs-edge/agent/ledger"
 	"github.com/azs-edge/azs-edge/config"
 	"github.com/azs-edge/azs-edge/pos/scanner"
@@ -236,6 +237,8 @@ func judgeHQ(a advice, st *stationStatus, number uint32) []finding {
 		return []finding{fail(name, "headquarters no longer speaks with this version; "+backlog, a.on("azs-agent-setup.exe", "apt-get install --only-upgrade azs-agent"))}
 	case hq.Reason == "trimmed":
 		return []finding{fail(name, "headquarters needs entries that this station no longer keeps; "+backlog+": tell headquarters", a.log())}
+	case !hq.Online && hq.Reason == agent.HQSilent:
+		return []finding{fail(name, fmt.Sprintf("out of reach%s, %s (%s): at headquarters see that azs-hq runs, and that station %d is in the list (run this at headquarters)", since(hq.Since), backlog, hq.Reason, number), "azs-hq stations list")}
 	case !hq.Online:
 		return []finding{fail(name, fmt.Sprintf("out of reach%s, %s (%s)", since(hq.Since), backlog, orElse(hq.Reason, "it does not answer")), a.log())}
 	case hq.Backlog > manyEntries:

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/azs-edge/azs-edge/agent"
 	"github.com/azs-edge/azs-edge/agent/ledger"
 	"github.com/azs-edge/azs-edge/config"
 	"github.com/azs-edge/azs-edge/pos/scanner"
@@ -206,6 +207,7 @@ func TestJudgeHQAndProgramme(t *testing.T) {
 	expect(t, hq(func(s *stationStatus) { s.HQ.Configured = false }), verdict{statusOK, "works alone", ""})
 	expect(t, hq(func(s *stationStatus) { s.HQ.Backlog = manyEntries + 1 }), verdict{statusWarning, "10001 entries", "azs-agent status"})
 	expect(t, hq(func(s *stationStatus) { s.HQ.Online, s.HQ.Backlog = false, 1 }), verdict{statusFailed, "1 entry not acknowledged (it does not answer)", "journalctl -u azs-agent -n 50"})
+	expect(t, hq(func(s *stationStatus) { s.HQ.Online, s.HQ.Reason = false, agent.HQSilent }), verdict{statusFailed, "see that azs-hq runs, and that station 17 is in the list", "azs-hq stations list"})
 	expect(t, hq(func(s *stationStatus) { s.HQ.Reason = "unknown_station" }), verdict{statusFailed, "does not know station 17", "azs-hq stations add 17"})
 
 	expect(t, judgeProgramme(onLinux, programmeFacts{}))

@@ -227,7 +227,12 @@ func (c *scannerCheck) run(ctx context.Context) error {
 // nothing else touches the check meanwhile.
 func (c *scannerCheck) listen(ctx context.Context) error {
 	cfg := c.cfg
-	cfg.OnChunk, cfg.OnFrame, cfg.OnState = c.onChunk, func(f scanner.Frame) { c.take(f) }, c.onState
+	cfg.OnChunk, cfg.OnFrame = c.onChunk, func(f scanner.Frame) { c.take(f) }
+	cfg.OnState = func(s scanner.State) {
+		if ctx.Err() == nil { // afterwards it is this check that closes the port
+			c.onState(s)
+		}
+	}
 	s, err := scanner.New(cfg)
 	if err != nil {
 		return withStatus(exitConfig, err)

@@ -227,6 +227,25 @@ func TestScannerCheckSilence(t *testing.T) {
 	b.ends(exitFailed)
 }
 
+// The check closes the port at its end: that is not the cable being pulled out.
+func TestScannerCheckGuidedEndsByItself(t *testing.T) {
+	b := newBench(t)
+	b.check("--guided", "--for", "400ms", "--range", "7005:16:luhn")
+	b.until("state")
+	b.send("7005123456789015\r\n")
+	b.until("step")
+	v := b.until("result")
+	done := map[string]any{}
+	for _, s := range v["steps"].([]any) {
+		s := s.(map[string]any)
+		done[s["name"].(string)] = s["done"]
+	}
+	if v["status"] != "warning" || done["card"] != true || done[stepUnplug] != false || done[stepReplug] != false {
+		t.Errorf("status %v, steps %v", v["status"], done)
+	}
+	b.ends(exitWarning)
+}
+
 func TestScannerCheckSaysWhoHoldsThePort(t *testing.T) {
 	b := newBench(t)
 	b.check()

@@ -95,13 +95,13 @@ func (s *stationStatus) text(now time.Time) string {
 	case s.HQ.Online:
 		line("headquarters", "in reach since %s, %d entries not acknowledged", s.HQ.Since.Local().Format(time.DateTime), s.HQ.Backlog)
 	default:
-		line("headquarters", "OUT OF REACH, %d entries wait (%s)", s.HQ.Backlog, s.HQ.Reason)
+		line("headquarters", "OUT OF REACH, %d entries wait (%s)", s.HQ.Backlog, orElse(s.HQ.Reason, "no reason was given"))
 	}
 	for _, sc := range s.Scanners {
 		if sc.Connected {
 			line("scanner", "%s at counter %s: connected", sc.Name, sc.Counter)
 		} else {
-			line("scanner", "%s at counter %s: NOT CONNECTED (%s)", sc.Name, sc.Counter, sc.Reason)
+			line("scanner", "%s at counter %s: NOT CONNECTED (%s)", sc.Name, sc.Counter, orElse(sc.Reason, "not opened yet"))
 		}
 	}
 	if s.Programme == nil {
