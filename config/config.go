@@ -14,8 +14,9 @@
 //     with a password inside is refused. So an effective configuration ([Show]) may be printed and mailed.
 //
 // Every scalar and every list of scalars can be overridden from the environment: the key's path in capitals, joined by
-// underscores, after AZS_ (azs-agent) or AZS_HQ_ (azs-hq): AZS_STATION_NUMBER=17, AZS_HQ_BROKERS=tls://a:8883,tls://b:8883.
-// A variable with the prefix that names no key is an error too.
+// underscores, after AZS_ (azs-agent) or AZSHQ_ (azs-hq): AZS_STATION_NUMBER=17, AZSHQ_BROKERS=tls://a:8883,tls://b:8883.
+// A variable with the prefix that names no key is an error too. The prefixes are apart because the agent has a section hq:
+// AZS_HQ_BROKERS is its hq.brokers, and both programs may run with one environment.
 //
 // It does not open ports, check certificates or touch any file other than the one it was given: `azs-agent doctor` is
 // where the world is compared with the configuration.
@@ -55,7 +56,7 @@ func ParseAgent(name string, src []byte, environ []string) (Agent, error) {
 	return c, nil
 }
 
-// LoadHQ reads the file of azs-hq. It differs from LoadAgent only in the struct and in the prefix, AZS_HQ_.
+// LoadHQ reads the file of azs-hq. It differs from LoadAgent only in the struct and in the prefix, AZSHQ_.
 func LoadHQ(path string, environ []string) (HQ, error) {
 	src, err := readFile(path)
 	if err != nil {
@@ -67,7 +68,7 @@ func LoadHQ(path string, environ []string) (HQ, error) {
 // ParseHQ is LoadHQ for a file already in memory; name is what its errors call it.
 func ParseHQ(name string, src []byte, environ []string) (HQ, error) {
 	c := DefaultHQ()
-	if err := parse(name, src, environ, "AZS_HQ_", &c, c.check); err != nil {
+	if err := parse(name, src, environ, "AZSHQ_", &c, c.check); err != nil {
 		return HQ{}, err
 	}
 	return c, nil

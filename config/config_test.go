@@ -201,6 +201,26 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// TestOneEnvironmentForBoth: on a machine with both programs the variables of one are nothing to the other, although the
+// agent has a section hq.
+func TestOneEnvironmentForBoth(t *testing.T) {
+	environ := []string{
+		"AZS_CONFIG=a.yaml", "AZS_STATION_NUMBER=18", "AZS_HQ_BROKERS=tls://agent:8883",
+		"AZSHQ_CONFIG=hq.yaml", "AZSHQ_BROKERS=tls://hq:8883", "AZSHQ_STORE_PATH=hq.db",
+	}
+	a, err := ParseAgent("a.yaml", []byte(minimal), environ)
+	if err != nil || len(a.HQ.Brokers) != 1 || a.HQ.Brokers[0] != "tls://agent:8883" {
+		t.Errorf("azs-agent: %+v, %v", a.HQ, err)
+	}
+	h, err := ParseHQ("hq.yaml", nil, environ)
+	if err != nil || len(h.Brokers) != 1 || h.Brokers[0] != "tls://hq:8883" || h.Store.Path != "hq.db" {
+		t.Errorf("azs-hq: %+v, %v", h, err)
+	}
+	if _, err := ParseHQ("hq.yaml", nil, append(environ, "AZSHQ_STROE_PATH=x")); err == nil || !strings.Contains(err.Error(), "did you mean AZSHQ_STORE_PATH?") {
+		t.Errorf("a misspelled variable: %v", err)
+	}
+}
+
 func TestShowIsReadBack(t *testing.T) {
 	c, err := LoadAgent("testdata/full.yaml", nil)
 	if err != nil {
@@ -226,7 +246,7 @@ func TestShowIsReadBack(t *testing.T) {
 }
 
 func TestHQ(t *testing.T) {
-	c, err := ParseHQ("hq.yaml", []byte("brokers: [\"tls://a:8883\"]\nshards: 0-31, 40\n"), []string{"AZS_HQ_HTTP_LISTEN=127.0.0.1:80", "AZS_STATION_NUMBER=1"})
+	c, err := ParseHQ("hq.yaml", []byte("brokers: [\"tls://a:8883\"]\nshards: 0-31, 40\n"), []string{"AZSHQ_HTTP_LISTEN=127.0.0.1:80", "AZS_STATION_NUMBER=1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 // sourceEnvironment is what problems call the environment, in place of a file.
 const sourceEnvironment = "environment"
 
-// otherVariables are the AZS_ variables that are not keys of the configuration: where the file is, and what the tests
-// of the project use.
-var otherVariables = []string{"AZS_CONFIG", "AZS_TEST_"}
+// otherVariables are the variables with a prefix of ours that are not keys of the configuration: where the file is, and
+// what the tests of the project use.
+var otherVariables = []string{"AZS_CONFIG", "AZSHQ_CONFIG", "AZS_TEST_"}
 
 // environment applies every variable that begins with prefix. One that names no key is a problem: a misspelled
 // override that is silently ignored would be found only at the counter.

@@ -46,7 +46,7 @@ func unknownKeyHint(name, section string, v reflect.Value) string {
 		}
 		return fmt.Sprintf("the keys %s are: %s", where, strings.Join(names, ", "))
 	}
-	return "`azs-agent config schema` lists every key"
+	return "`config schema` lists every key"
 }
 
 // keyAndColon finds every key of a line, in flow style too.

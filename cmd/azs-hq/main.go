@@ -77,10 +77,10 @@ and then, in another terminal:
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	path := config.HQPath()
-	if p := os.Getenv("AZS_HQ_CONFIG"); p != "" {
+	if p := os.Getenv("AZSHQ_CONFIG"); p != "" {
 		path = p
 	}
-	root.PersistentFlags().StringP("config", "c", path, "configuration `file` (or AZS_HQ_CONFIG); the default one may be missing")
+	root.PersistentFlags().StringP("config", "c", path, "configuration `file` (or AZSHQ_CONFIG); the default one may be missing")
 	for _, o := range overrides {
 		root.PersistentFlags().String(o.flag, "", o.usage)
 	}

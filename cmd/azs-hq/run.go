@@ -44,7 +44,7 @@ Prometheus are at /metrics and the health at /healthz of --metrics (default 127.
 			}
 			var extra []string
 			for name, value := range map[string]string{
-				"AZS_HQ_BROKERS": strings.Join(brokers, ","), "AZS_HQ_SHARDS": shards, "AZS_HQ_METRICS_LISTEN": metrics,
+				"AZSHQ_BROKERS": strings.Join(brokers, ","), "AZSHQ_SHARDS": shards, "AZSHQ_METRICS_LISTEN": metrics,
 			} {
 				if value != "" {
 					extra = append(extra, name+"="+value)

@@ -22,9 +22,9 @@ import (
 
 // overrides are flags that take the place of a key of the configuration, by its environment variable.
 var overrides = []struct{ flag, variable, usage string }{
-	{"store", "AZS_HQ_STORE_PATH", "`file` of the ledger of record; without a configuration file the token is kept beside it"},
-	{"listen", "AZS_HQ_HTTP_LISTEN", "loopback `address` of the HTTP API that the commands call"},
-	{"token-file", "AZS_HQ_HTTP_TOKEN_FILE", "`file` of the API's token"},
+	{"store", "AZSHQ_STORE_PATH", "`file` of the ledger of record; without a configuration file the token is kept beside it"},
+	{"listen", "AZSHQ_HTTP_LISTEN", "loopback `address` of the HTTP API that the commands call"},
+	{"token-file", "AZSHQ_HTTP_TOKEN_FILE", "`file` of the API's token"},
 }
 
 // loadSettings reads the configuration: the file, the environment, then the flags. Only the file that was not named may
@@ -38,17 +38,17 @@ func loadSettings(cmd *cobra.Command, extra ...string) (config.HQ, error) {
 		}
 	}
 	src, err := os.ReadFile(path)
-	missing := errors.Is(err, fs.ErrNotExist) && !cmd.Flag("config").Changed && os.Getenv("AZS_HQ_CONFIG") == ""
+	missing := errors.Is(err, fs.ErrNotExist) && !cmd.Flag("config").Changed && os.Getenv("AZSHQ_CONFIG") == ""
 	if err != nil && !missing {
 		return config.HQ{}, withHint(fmt.Errorf("read the configuration: %w", err), "name the file with --config")
 	}
 	if store := cmd.Flag("store"); missing && store.Changed && !cmd.Flag("token-file").Changed {
-		environ = set(environ, "AZS_HQ_HTTP_TOKEN_FILE", store.Value.String()+".token")
+		environ = set(environ, "AZSHQ_HTTP_TOKEN_FILE", store.Value.String()+".token")
 	}
 	if len(src) > config.MaxFileSize {
 		return config.HQ{}, fmt.Errorf("%w: %s is larger than %d bytes", config.ErrInvalid, path, config.MaxFileSize)
 	}
-	return config.ParseHQ(path, src, forConfig(environ))
+	return config.ParseHQ(path, src, environ)
 }
 
 // set puts a variable into an environment, for good.
@@ -65,14 +65,11 @@ func without(environ []string, name string) (out []string) {
 	return out
 }
 
-// forConfig leaves out the variable that names the file itself: it is no key.
-func forConfig(environ []string) []string { return without(environ, "AZS_HQ_CONFIG") }
-
 // offlineSettings are the settings of a command that speaks to no broker: one need not be configured.
 func offlineSettings(cmd *cobra.Command) (config.HQ, error) {
 	c, err := loadSettings(cmd)
-	if errors.Is(err, config.ErrInvalid) && os.Getenv("AZS_HQ_BROKERS") == "" {
-		if again, err := loadSettings(cmd, "AZS_HQ_BROKERS=tcp://127.0.0.1:1883"); err == nil {
+	if errors.Is(err, config.ErrInvalid) && os.Getenv("AZSHQ_BROKERS") == "" {
+		if again, err := loadSettings(cmd, "AZSHQ_BROKERS=tcp://127.0.0.1:1883"); err == nil {
 			return again, nil
 		}
 	}
