@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"testing"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	bolt "go.etcd.io/bbolt"
 )
 
 // The crash test records what a real process asks of the operating system (strace: writes, truncations, syncs, and the
@@ -34,6 +36,8 @@ const (
 	envCrashDir    = "AZS_LEDGER_CRASH_DIR"
 	envCrashNoSync = "AZS_LEDGER_CRASH_NOSYNC"
 	envCrashRetry  = "AZS_LEDGER_CRASH_RETRY" // ask again when the outcome is unknown
+	envCrashTrust  = "AZS_LEDGER_CRASH_TRUST" // take what an opened file shows for what is on the disk
+	envCrashFull   = "AZS_LEDGER_CRASH_FULL"  // only ask again for the sale of this id, where nothing can be written
 )
 
 func TestMain(m *testing.M) {
@@ -58,7 +62,15 @@ func crashConfig(dir string) Config {
 
 // crashChild sells with several callers at once and says on standard output what was answered.
 func crashChild(dir string) error {
-	l, err := openTuned(crashConfig(dir), func(l *Ledger) { l.noSync = os.Getenv(envCrashNoSync) != "" })
+	l, err := openTuned(crashConfig(dir), func(l *Ledger) {
+		l.noSync = os.Getenv(envCrashNoSync) != ""
+		if os.Getenv(envCrashTrust) != "" {
+			l.settle = func(*bolt.DB, *os.File) error { return nil }
+		}
+		if os.Getenv(envCrashFull) != "" {
+			l.reborn = true // writes no Started entry, as if there were no room for it
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -69,6 +81,21 @@ func crashChild(dir string) error {
 		defer mu.Unlock()
 		fmt.Printf(format+"\n", args...)
 	}
+	if id := os.Getenv(envCrashFull); id != "" {
+		if _, err := l.CloseSale(context.Background(), &loyalty.CloseRequest{Sale: loyalty.SaleID(id), Card: cardOf(1), Receipt: fuel(3)}); err != nil {
+			return err
+		}
+		say("closed %s", id)
+		return nil
+	}
+	read := make(chan struct{})
+	defer func() { <-read }()
+	selling, sold := context.WithCancel(context.Background())
+	defer sold()
+	go func() {
+		defer close(read)
+		crashReader(selling, l, say)
+	}()
 	again := func(do func() error) error {
 		err := do()
 		for errors.Is(err, loyalty.StorageFailed) && os.Getenv(envCrashRetry) != "" {
@@ -111,12 +138,27 @@ func crashChild(dir string) error {
 	return nil
 }
 
+// crashReader looks the sales up while they are made, one after the other: what it is shown is an answer too.
+func crashReader(ctx context.Context, l *Ledger, say func(string, ...any)) {
+	for c := range 4 {
+		for i := 0; i < 15 && ctx.Err() == nil; {
+			id := loyalty.SaleID(fmt.Sprintf("c%d-%d", c, i))
+			if s, err := l.Sale(id); err == nil && s.State == loyalty.SaleDone {
+				say("closed %s", id)
+				i++
+			}
+			runtime.Gosched()
+		}
+	}
+}
+
 // sysEvent is one thing that the process did.
 type sysEvent struct {
 	write  []byte
 	off    int64
 	size   int64 // of a truncation
 	sync   bool
+	failed bool // the sync
 	answer string
 }
 
@@ -128,8 +170,7 @@ var (
 	sysRet  = regexp.MustCompile(`= (\d+)$`)
 )
 
-// record runs the child under strace and reads what it did.
-func record(t *testing.T, noSync bool) (base []byte, events []sysEvent) {
+func findStrace(t *testing.T) string {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -138,6 +179,13 @@ func record(t *testing.T, noSync bool) (base []byte, events []sysEvent) {
 		}
 		t.Skip("install strace (apt install strace) to run the crash test")
 	}
+	return strace
+}
+
+// record makes a ledger, runs the child on it and reads what it did.
+func record(t *testing.T, env ...string) (base []byte, events []sysEvent) {
+	t.Helper()
+	strace := findStrace(t)
 	dir := t.TempDir()
 	cfg := crashConfig(dir)
 	l, err := openTuned(cfg)
@@ -153,17 +201,26 @@ func record(t *testing.T, noSync bool) (base []byte, events []sysEvent) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	base = readAll(t, cfg.Path)
+	return readAll(t, cfg.Path), trace(t, strace, dir, env...)
+}
+
+// injected are the syncs that fail in a run that asks again.
+const injected = "fdatasync,fsync:error=EIO:when=5+9"
+
+// trace runs the child under strace and reads what it did.
+func trace(t *testing.T, strace, dir string, env ...string) []sysEvent {
+	t.Helper()
 	trace := filepath.Join(dir, "trace")
-	cmd := exec.Command(strace, "-f", "-xx", "-s", "10000000", "-o", trace, "-e", "trace=openat,pwrite64,ftruncate,fdatasync,fsync,write", os.Args[0])
-	cmd.Env = append(os.Environ(), envCrashDir+"="+dir)
-	if noSync {
-		cmd.Env = append(cmd.Env, envCrashNoSync+"=1")
+	args := []string{"-f", "-xx", "-s", "10000000", "-o", trace, "-e", "trace=openat,pwrite64,ftruncate,fdatasync,fsync,write"}
+	if slices.Contains(env, envCrashRetry+"=1") {
+		args = append(args, "-e", "inject="+injected)
 	}
+	cmd := exec.Command(strace, append(args, os.Args[0])...)
+	cmd.Env = append(append(os.Environ(), envCrashDir+"="+dir), env...)
 	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("FAILED")) {
 		t.Fatalf("the traced process: %v\n%s", err, out)
 	}
-	return base, parseTrace(t, trace, cfg.Path)
+	return parseTrace(t, trace, crashConfig(dir).Path)
 }
 
 func parseTrace(t *testing.T, trace, path string) (events []sysEvent) {
@@ -234,8 +291,8 @@ func parseTrace(t *testing.T, trace, path string) (events []sysEvent) {
 				events = append(events, sysEvent{size: size})
 			}
 		case "fdatasync", "fsync":
-			if a := sysFd.FindStringSubmatch(args); !unfinished && a != nil && files[a[1]] && strings.HasSuffix(rest, "= 0") {
-				events = append(events, sysEvent{sync: true})
+			if a := sysFd.FindStringSubmatch(args); !unfinished && a != nil && files[a[1]] {
+				events = append(events, sysEvent{sync: true, failed: !strings.HasSuffix(rest, "= 0")})
 			}
 		}
 	}
@@ -258,6 +315,8 @@ type disk struct {
 
 func (d *disk) apply(e sysEvent) {
 	switch {
+	case e.failed: // the process goes on seeing what it wrote, and the system never writes it
+		d.flying = d.flying[:0]
 	case e.sync:
 		for _, w := range d.flying {
 			d.synced = put(d.synced, w, 0, int64(len(w.write)))
@@ -331,6 +390,7 @@ func judge(b []byte, answers []string) error {
 	for _, a := range answers {
 		what, id, _ := strings.Cut(a, " ")
 		switch got := states[id]; {
+		case what == "again":
 		case what == "acked":
 			if n, _ := strconv.Atoi(id); report.Acked < loyalty.Seq(n) {
 				return fmt.Errorf("entry %d was noted as acknowledged, the file says %d", n, report.Acked)
@@ -343,7 +403,7 @@ func judge(b []byte, answers []string) error {
 }
 
 func TestCrashLosesNoAnswer(t *testing.T) {
-	base, events := record(t, false)
+	base, events := record(t)
 	tried, opened, answered := replayCrashes(t, base, events, *crashStates, true, func(state, at int, err error) bool {
 		t.Errorf("state %d, after event %d of %d: %v", state, at, len(events), err)
 		return !t.Failed()
@@ -356,13 +416,92 @@ func TestCrashLosesNoAnswer(t *testing.T) {
 
 // TestCrashWithoutSyncLosesAnswers is the control: the same program without fsync must be caught.
 func TestCrashWithoutSyncLosesAnswers(t *testing.T) {
-	base, events := record(t, true)
+	base, events := record(t, envCrashNoSync+"=1")
 	caught := 0
 	replayCrashes(t, base, events, 60, false, func(int, int, error) bool { caught++; return true })
 	if caught == 0 {
 		t.Error("no state of a ledger without fsync was found wrong: the crash test proves nothing")
 	}
 	t.Logf("%d of 60 states or so were found wrong", caught)
+}
+
+// TestFailedSyncsLoseNoAnswer lets some syncs fail, after which nothing of what they were to sync is ever written, and the
+// power be cut later on.
+func TestFailedSyncsLoseNoAnswer(t *testing.T) {
+	base, events := record(t, envCrashRetry+"=1")
+	failed, again := 0, 0
+	for _, e := range events {
+		if e.failed {
+			failed++
+		}
+		if e.answer == "again" {
+			again++
+		}
+	}
+	tried, _, answered := replayCrashes(t, base, events, 2*len(events), true, func(state, at int, err error) bool {
+		t.Errorf("state %d, after event %d of %d: %v", state, at, len(events), err)
+		return !t.Failed()
+	})
+	if failed < 5 || again == 0 || answered < 60 {
+		t.Errorf("%d failed syncs, %d questions asked again, %d answers: the test has not seen enough", failed, again, answered)
+	}
+	t.Logf("%d states of %d events with %d failed syncs, %d questions asked again", tried, len(events), failed, again)
+}
+
+// TestTrustingAnOpenedFileLosesAnswers is the control: a ledger that takes what it sees after a failed sync for what is on
+// the disk must be caught.
+func TestTrustingAnOpenedFileLosesAnswers(t *testing.T) {
+	base, events := record(t, envCrashRetry+"=1", envCrashTrust+"=1")
+	caught := 0
+	tried, _, _ := replayCrashes(t, base, events, 2*len(events), false, func(int, int, error) bool { caught++; return true })
+	if caught == 0 {
+		t.Error("no state was found wrong: the test of failed syncs proves nothing")
+	}
+	t.Logf("%d of %d states were found wrong", caught, tried)
+}
+
+// TestOpeningMakesCertain opens a file of whose last transaction the disk does not have the head, though the process sees
+// it, where there is no room for a transaction that would bring it along; and asks for the sale of that transaction again.
+func TestOpeningMakesCertain(t *testing.T) {
+	for _, trust := range []bool{false, true} {
+		strace := findStrace(t)
+		dir := t.TempDir()
+		cfg := crashConfig(dir)
+		l, err := openTuned(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.LoadProgramme(context.Background(), []byte(testProgramme)); err != nil {
+			t.Fatal(err)
+		}
+		know(t, l, 1, 900_00, 500_00)
+		was := readAll(t, cfg.Path)
+		sellTest(t, l, "last", 1, 3)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		there := readAll(t, cfg.Path)
+		p, err := newPageFile(bytes.NewReader(there), int64(len(there)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := 0
+		if p.newest() == p.metas[1] {
+			head = int(p.pageSize)
+		}
+		copy(there[head:head+int(p.pageSize)], was[head:])
+		env := []string{envCrashFull + "=last"}
+		if trust {
+			env = append(env, envCrashTrust+"=1")
+		}
+		d := &disk{synced: there}
+		for _, e := range trace(t, strace, dir, env...) {
+			d.apply(e)
+		}
+		if err := judge(d.synced, d.answers); len(d.answers) != 1 || (err == nil) == trust {
+			t.Errorf("trusting: %v, answers %q: %v", trust, d.answers, err)
+		}
+	}
 }
 
 // replayCrashes visits crash points spread over the whole run until enough states were judged.

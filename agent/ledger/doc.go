@@ -19,8 +19,8 @@
 // younger than its witness (HQ finds it by the chain), or to keep what is on a disk that lies about fsync.
 //
 // An error of a commit means that its outcome is not known. The operations in it are answered with
-// [loyalty.StorageFailed], the file is closed and opened again, and what is in it decides: whoever asks again with the
-// same id gets the truth.
+// [loyalty.StorageFailed], the file is closed and opened again, what it shows is put on the disk first, and then decides:
+// whoever asks again with the same id gets the truth. What is read is on the disk as well.
 //
 // See README.md for the layout, the figures and how to measure them again.
 package ledger

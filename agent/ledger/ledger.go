@@ -133,9 +133,15 @@ type Ledger struct {
 	st    state
 	rules rules
 
+	// committing is held from the beginning of a transaction until it is known to be on the disk; durable is the last one
+	// that is. A reader that has seen a later one waits for its outcome: bbolt shows a transaction before it is synced.
+	committing sync.RWMutex
+	durable    atomic.Uint64
+
 	// Tests replace these.
 	openFile func(string, int, os.FileMode) (*os.File, error)
 	diskFree func(string) (int64, error)
+	settle   func(*bolt.DB, *os.File) error
 	noSync   bool
 }
 
@@ -158,7 +164,7 @@ func newLedger(cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now),
 		calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), rested: make(chan struct{}),
-		appended: make(chan struct{}, 1), openFile: os.OpenFile, diskFree: diskFree,
+		appended: make(chan struct{}, 1), openFile: os.OpenFile, diskFree: diskFree, settle: settle,
 	}
 	if _, err := io.ReadFull(cfg.Rand, l.boot[:]); err != nil {
 		return nil, fmt.Errorf("random bytes for a boot id: %w", err)
@@ -304,7 +310,8 @@ func (l *Ledger) opened() bool {
 	return l.db != nil
 }
 
-// reopen closes the file after an error that leaves its content unknown, and goes on from what is in it.
+// reopen closes the file after an error that leaves its content unknown, and goes on from what is in it, once that is on
+// the disk: see settle.go.
 func (l *Ledger) reopen(db *bolt.DB, cause error) {
 	l.mu.Lock()
 	l.db, l.fault, l.tried = nil, cause, time.Now()

@@ -51,6 +51,11 @@ func (l *Ledger) load(force bool) error {
 	if err != nil {
 		return err
 	}
+	if !l.noSync {
+		if err := l.settle(db, file); err != nil {
+			return errors.Join(err, l.shut(db))
+		}
+	}
 	if err := l.adopt(db, file, w); err != nil {
 		return errors.Join(err, l.shut(db))
 	}
@@ -114,6 +119,7 @@ func (l *Ledger) adopt(db *bolt.DB, file *os.File, w *witness) error {
 			if t, err = readTxn(tx); err != nil {
 				return err
 			}
+			l.durable.Store(uint64(tx.ID()))
 			err = t.loadRules(func(err error) { l.log.Error("a stored programme is passed over", "error", err) })
 			if err != nil {
 				return err

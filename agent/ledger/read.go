@@ -10,7 +10,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Each reader uses its own short transaction and waits for no writer. Nothing is locked when it has returned.
+// Each reader uses its own short transaction and waits for no writer, unless it has seen what that one is just putting on
+// the disk: nothing is told that a power cut could take back. Nothing is locked when it has returned.
 
 // view runs fn in a read transaction. A page that cannot be read is [loyalty.StorageFailed], and has the writer reopen
 // the file.
@@ -21,8 +22,10 @@ func (l *Ledger) view(fn func(*txn) error) error {
 		return l.unusable()
 	}
 	var refused error
+	var seen uint64
 	err := guard(func() error {
 		return l.db.View(func(tx *bolt.Tx) error {
+			seen = uint64(tx.ID())
 			t, err := readTxn(tx)
 			if err != nil {
 				return err
@@ -33,10 +36,20 @@ func (l *Ledger) view(fn func(*txn) error) error {
 		})
 	})
 	if err == nil || (refused != nil && !corrupt(err)) {
+		if seen > l.durable.Load() && !l.becameDurable(seen) {
+			return fmt.Errorf("%w: what was read may not be on the disk", loyalty.StorageFailed)
+		}
 		return err
 	}
 	l.suspect(err)
 	return fmt.Errorf("%w: %w", loyalty.StorageFailed, err)
+}
+
+// becameDurable waits for the end of the commit that is under way and tells whether the transaction is on the disk.
+func (l *Ledger) becameDurable(seen uint64) bool {
+	l.committing.RLock()
+	defer l.committing.RUnlock()
+	return seen <= l.durable.Load()
 }
 
 // readTxn reads the state that a transaction sees.

@@ -130,10 +130,13 @@ func (r rolledBack) Unwrap() error { return r.error }
 // attempt runs a group as one transaction. A refusal is the answer of its own operation only.
 func (l *Ledger) attempt(db *bolt.DB, group []*call) error {
 	db.NoFreelistSync = l.skipFreelist(db)
+	l.committing.Lock()
+	defer l.committing.Unlock()
 	var t *txn
+	var id int
 	err := guard(func() error {
 		return db.Update(func(tx *bolt.Tx) error {
-			t = l.begin(db, tx)
+			t, id = l.begin(db, tx), tx.ID()
 			for _, c := range group {
 				before := t.puts
 				c.err = c.do(t)
@@ -161,6 +164,7 @@ func (l *Ledger) attempt(db *bolt.DB, group []*call) error {
 	case err != nil:
 		return err
 	}
+	l.durable.Store(uint64(id))
 	l.committed(t)
 	return nil
 }
