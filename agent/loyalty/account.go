@@ -311,6 +311,7 @@ func (a *Account) Post(p Posting) error {
 			a.put(l)
 		}
 	}
+	a.Tallies = slices.Grow(a.Tallies, len(p.Counted)+len(claims))
 	for _, t := range p.Counted {
 		a.Count(t)
 	}

@@ -92,24 +92,30 @@ func luhn(s string) bool {
 	return sum%10 == 0
 }
 
-// running tells whether the campaign is on at the moment and station.
-func (m *Campaign) running(p *Programme, at Instant, station StationID) bool {
-	if at < m.From || m.Until != 0 && at >= m.Until {
+// here is when and where something is sold, as campaigns ask for it.
+type here struct {
+	at      Instant
+	weekday time.Weekday
+	minute  int // of the day
+	station StationID
+}
+
+func (p *Programme) here(at Instant, station StationID) here {
+	local := p.local(at)
+	return here{at, local.Weekday(), local.Hour()*60 + local.Minute(), station}
+}
+
+// running tells whether the campaign is on.
+func (m *Campaign) running(h here) bool {
+	if h.at < m.From || m.Until != 0 && h.at >= m.Until || m.Weekdays != 0 && m.Weekdays>>h.weekday&1 == 0 {
 		return false
 	}
 	if len(m.Stations) > 0 {
-		if _, found := slices.BinarySearch(m.Stations, station); !found {
+		if _, found := slices.BinarySearch(m.Stations, h.station); !found {
 			return false
 		}
 	}
-	if m.Weekdays == 0 && m.Hours[0] == m.Hours[1] {
-		return true
-	}
-	local := p.local(at)
-	if m.Weekdays != 0 && m.Weekdays>>local.Weekday()&1 == 0 {
-		return false
-	}
-	minute, from, until := local.Hour()*60+local.Minute(), m.Hours[0], m.Hours[1]
+	minute, from, until := h.minute, m.Hours[0], m.Hours[1]
 	switch {
 	case from < until:
 		return from <= minute && minute < until
@@ -122,18 +128,6 @@ func (m *Campaign) running(p *Programme, at Instant, station StationID) bool {
 // open tells whether the campaign is for such a customer and such a payment.
 func (m *Campaign) open(tier int, tender Tender) bool {
 	return (m.Tiers == 0 || m.Tiers>>tier&1 == 1) && tenderAmong(tender, m.Tenders)
-}
-
-func (m *Campaign) covers(l *Line) bool {
-	if len(m.Covers) == 0 {
-		return true
-	}
-	for i := range m.Covers {
-		if m.Covers[i].covers(l) {
-			return true
-		}
-	}
-	return false
 }
 
 // term is when the campaign's points may be redeemed and when they expire.

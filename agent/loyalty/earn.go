@@ -18,6 +18,13 @@ type earning struct {
 
 	rules  []ruled // what each rule counted
 	grants []grant
+
+	here  here             // for campaigns, as are all below
+	heads map[string]int32 // a code or group -> its last line in links
+	links []link
+	marks []int32 // of each line, when it was found last
+	mark  int32
+	found []int32
 }
 
 // ruled is what one rule gave.
@@ -29,6 +36,7 @@ type ruled struct {
 // grant is the points of one source.
 type grant struct {
 	campaign *Campaign // nil: the rules
+	lines    []int32   // that the campaign covers
 	code     string    // the promo code that brought it
 	points   Points
 	active   Instant
@@ -259,17 +267,15 @@ func (e *earning) divide(g *grant) {
 	}
 	clear(e.weights)
 	if g.campaign == nil || g.campaign.Multiply > 0 {
-		e.weighRules(g.campaign)
+		e.weighRules(g)
 	}
 	kind := Goods
 	if g.campaign != nil && g.campaign.Per > 0 {
 		kind = g.campaign.PerKind
 	}
 	if !slices.ContainsFunc(e.weights, func(w int64) bool { return w > 0 }) {
-		for i := range e.weights {
-			if g.campaign == nil || g.campaign.covers(&e.c.Receipt.Lines[i]) {
-				e.weights[i] = e.base(i, kind)
-			}
+		for _, i := range g.lines {
+			e.weights[i] = e.base(int(i), kind)
 		}
 	}
 	divide(e.q.LineEarn, int64(g.points), e.weights)
@@ -280,17 +286,24 @@ const maxWeight = 1_000_000_000_000
 
 // weighRules weighs lines by what the rules gave for each, in hundredths of a point, rounded up so that none that earned
 // is without weight.
-func (e *earning) weighRules(only *Campaign) {
+func (e *earning) weighRules(g *grant) {
 	for j := range e.rules {
 		rule, r := &e.p.Earn[j], e.rules[j]
 		if r.capped == 0 {
 			continue
 		}
-		for i := range e.c.Receipt.Lines {
-			l := &e.c.Receipt.Lines[i]
-			if b := e.base(i, rule.Kind); b != 0 && rule.covers(l) && (only == nil || only.covers(l)) {
+		weigh := func(i int) {
+			if b := e.base(i, rule.Kind); b != 0 && rule.covers(&e.c.Receipt.Lines[i]) {
 				e.weights[i] += 1 + min(mulDiv(b, int64(rule.rate(e.tier)), rule.Per), maxWeight)
 			}
+		}
+		if g.campaign == nil {
+			for i := range e.c.Receipt.Lines {
+				weigh(i)
+			}
+		}
+		for _, i := range g.lines {
+			weigh(int(i))
 		}
 	}
 }
@@ -329,16 +342,16 @@ func (e *earning) progress() {
 	if len(e.p.Tiers) == 0 {
 		return
 	}
-	after := Standing{Joined: e.standing.Joined}
-	for _, t := range e.standing.Tallies {
-		if t.Counter == counterOfTiers {
-			after.Tallies = append(after.Tallies, t)
-		}
-	}
+	from, _ := e.p.tierSpan(e.standing.Joined, e.c.At)
+	counts := max(from, e.c.At)
+	now, ahead := e.standing.Used(counterOfTiers, e.c.At), e.standing.Used(counterOfTiers, counts)
 	for _, t := range e.q.Counted {
-		if t.Counter == counterOfTiers {
-			after.Count(t)
+		if t.Counter == counterOfTiers && t.Live(e.c.At) {
+			now += t.Amount
+		}
+		if t.Counter == counterOfTiers && t.Live(counts) {
+			ahead += t.Amount
 		}
 	}
-	e.q.Progress = e.p.Progress(&after, e.c.At)
+	e.q.Progress = e.p.progress(now, ahead)
 }

@@ -4,10 +4,18 @@ import "slices"
 
 // byCampaigns adds what the campaigns that are running give, in the order of the file.
 func (e *earning) byCampaigns() {
+	if len(e.p.Campaigns) == 0 {
+		for range e.c.Receipt.Promo {
+			e.reason(PromoUnknown)
+		}
+		return
+	}
+	e.here = e.p.here(e.c.At, e.c.Station)
+	e.index()
 	codes := e.codes()
 	for i := range e.p.Campaigns {
 		m := &e.p.Campaigns[i]
-		if m.Promo == nil && m.running(e.p, e.c.At, e.c.Station) && m.open(e.tier, e.c.Receipt.Tender) {
+		if m.Promo == nil && m.running(e.here) && m.open(e.tier, e.c.Receipt.Tender) {
 			e.byCampaign(m, "")
 		}
 	}
@@ -15,6 +23,67 @@ func (e *earning) byCampaigns() {
 		e.byCode(code)
 	}
 }
+
+// index makes the receipt's lines that may earn findable by code and by group: hundreds of campaigns then cost a look-up
+// for each of their codes, not a look at each line.
+func (e *earning) index() {
+	lines := e.c.Receipt.Lines
+	e.links = make([]link, 0, 2*len(lines))
+	e.heads = make(map[string]int32, 2*len(lines))
+	e.marks = make([]int32, len(lines))
+	add := func(name string, line int) {
+		head, found := e.heads[name]
+		if !found {
+			head = -1
+		}
+		e.links = append(e.links, link{int32(line), head})
+		e.heads[name] = int32(len(e.links) - 1)
+	}
+	for i := range lines {
+		if e.money[i] == 0 {
+			continue
+		}
+		add(lines[i].Code, i)
+		if g := lines[i].Group; g != "" && g != lines[i].Code {
+			add(g, i)
+		}
+	}
+}
+
+// link is a line of a code or group, and where the next one of it is; below zero: there is none.
+type link struct{ line, next int32 }
+
+// linesOf is the lines that may earn and that are covered, each once, in order.
+func (e *earning) linesOf(covers []Cover) []int32 {
+	e.mark++
+	start := len(e.found)
+	add := func(i int32, kind LineKind) {
+		if e.marks[i] != e.mark && e.c.Receipt.Lines[i].Kind == kind && e.money[i] != 0 {
+			e.marks[i] = e.mark
+			e.found = append(e.found, i)
+		}
+	}
+	if len(covers) == 0 {
+		covers = everything
+	}
+	for j := range covers {
+		if len(covers[j].Codes) == 0 {
+			for i := range e.c.Receipt.Lines {
+				add(int32(i), covers[j].Kind)
+			}
+		}
+		for _, code := range covers[j].Codes {
+			for at, found := e.heads[code]; found && at >= 0; at = e.links[at].next {
+				add(e.links[at].line, covers[j].Kind)
+			}
+		}
+	}
+	lines := e.found[start:len(e.found):len(e.found)]
+	slices.Sort(lines)
+	return lines
+}
+
+var everything = []Cover{{Kind: Fuel}, {Kind: Goods}}
 
 // codes is the receipt's promo codes as they are compared, each once.
 func (e *earning) codes() (codes []string) {
@@ -49,7 +118,7 @@ func (e *earning) byCode(code string) {
 		switch {
 		case !sound:
 			why = PromoMistyped
-		case !m.running(e.p, e.c.At, e.c.Station):
+		case !m.running(e.here):
 			why = PromoNotNow
 		case e.standing.counted(Tally{Counter: codeCounter(code), From: m.From, Until: m.Until}):
 			why = PromoUsed
@@ -70,25 +139,21 @@ func (e *earning) byCampaign(m *Campaign, code string) bool {
 	var volume Millilitres
 	var amount Kopecks
 	var money, litres int64
-	any := false
-	for i := range e.c.Receipt.Lines {
+	lines := e.linesOf(m.Covers)
+	for _, i := range lines {
 		l := &e.c.Receipt.Lines[i]
-		if e.money[i] == 0 || !m.covers(l) {
-			continue
-		}
-		any = true
 		volume, amount = volume+l.Volume, amount+l.Amount
 		money, litres = money+e.money[i], litres+e.volume[i]
 	}
-	if !any || volume < m.MinVolume || amount < m.MinMoney {
+	if len(lines) == 0 || volume < m.MinVolume || amount < m.MinMoney {
 		return false
 	}
-	g := grant{campaign: m, code: code}
+	g := grant{campaign: m, code: code, lines: lines}
 	g.active, g.expires = m.term(e.p, e.c.At)
 	base := money
 	switch {
 	case m.Multiply > 0:
-		g.points = e.multiplied(m)
+		g.points = e.multiplied(m, lines)
 	case m.Per > 0:
 		if m.PerKind == Fuel {
 			base = litres
@@ -97,20 +162,25 @@ func (e *earning) byCampaign(m *Campaign, code string) bool {
 	default:
 		g.points = m.Points
 	}
-	e.explainCampaign(m, base, g.points)
+	e.explainCampaign(&g, base)
 	g.points = e.campaignRoom(m, g.points)
 	return e.grant(g) > 0
 }
 
 // multiplied is what the campaign adds to what the rules give for the lines that it covers. Where a cap cut a rule, the
 // covered lines are taken to be those that were counted.
-func (e *earning) multiplied(m *Campaign) (sum Points) {
+func (e *earning) multiplied(m *Campaign, lines []int32) (sum Points) {
 	for j := range e.rules {
 		rule, r := &e.p.Earn[j], e.rules[j]
 		if r.capped == 0 {
 			continue
 		}
-		base := e.covered(func(l *Line) bool { return rule.covers(l) && m.covers(l) }, rule.Kind)
+		var base int64
+		for _, i := range lines {
+			if rule.covers(&e.c.Receipt.Lines[i]) {
+				base += e.base(int(i), rule.Kind)
+			}
+		}
 		sum += rule.give(min(base, r.capped), e.tier)
 	}
 	return min(Points(mulDiv(int64(sum), m.Multiply-100, 100)), maxEarned)

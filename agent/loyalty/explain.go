@@ -178,15 +178,17 @@ func (e *earning) explainRule(rule *EarnRule, j int, base int64, points Points) 
 	e.explain(s)
 }
 
-func (e *earning) explainCampaign(m *Campaign, base int64, points Points) {
+func (e *earning) explainCampaign(g *grant, base int64) {
 	if !e.c.Explain {
 		return
 	}
-	s := Step{Kind: CampaignStep, Name: m.Name, Title: m.Title, Unit: Goods, Base: base, Rate: m.Points, Per: m.Per, Points: points}
-	for i := range e.c.Receipt.Lines {
-		if e.money[i] != 0 && m.covers(&e.c.Receipt.Lines[i]) {
-			s.Lines = append(s.Lines, i)
-		}
+	m := g.campaign
+	s := Step{Kind: CampaignStep, Name: m.Name, Title: m.Title, Unit: Goods, Base: base, Rate: m.Points, Per: m.Per, Points: g.points}
+	if m.PerKind == Fuel {
+		s.Unit = Fuel
+	}
+	for _, i := range g.lines {
+		s.Lines = append(s.Lines, int(i))
 	}
 	e.explain(s)
 }

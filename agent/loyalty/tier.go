@@ -76,7 +76,12 @@ func (p *Programme) Progress(s *Standing, at Instant) Progress {
 		return Progress{}
 	}
 	from, _ := p.tierSpan(s.Joined, at)
-	out := Progress{Tier: p.Tiers[p.TierAt(s, at)].Title, Unit: p.TierBy.Unit, Have: s.Used(counterOfTiers, max(from, at))}
+	return p.progress(s.Used(counterOfTiers, at), s.Used(counterOfTiers, max(from, at)))
+}
+
+// progress is where so much counted now, and so much counted in the window that decides the next tier, bring a customer.
+func (p *Programme) progress(now, ahead int64) Progress {
+	out := Progress{Tier: p.Tiers[p.tierOf(now)].Title, Unit: p.TierBy.Unit, Have: ahead}
 	if next := p.tierOf(out.Have) + 1; next < len(p.Tiers) {
 		out.Next, out.Need = p.Tiers[next].Title, p.Tiers[next].From-out.Have
 	}
