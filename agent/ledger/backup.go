@@ -187,13 +187,20 @@ func headsOf(f *os.File) (txid uint64, heads []byte, err error) {
 	return p.newest().txid, heads, nil
 }
 
-// Restore puts a backup in the ledger's place. The backup is checked first; the ledger that was there is kept beside it,
-// under the name that is returned, empty if there was none. The next start begins a new epoch, because what was done after
+// ErrBackup means that the file given to Restore cannot take the ledger's place: it is missing, may not be read, or is
+// not a sound ledger. The ledger is as it was.
+var ErrBackup = errors.New("the backup cannot be used")
+
+// Restore puts a backup in the ledger's place. The backup is checked first, and refused with [ErrBackup]; the ledger that
+// was there is kept beside it, under the name that is returned, empty if there was none. The next start begins a new epoch, because what was done after
 // the backup was taken is not in it: redeeming is frozen until headquarters has reconciled the two.
 func (o *Offline) Restore(ctx context.Context, from string) (kept string, report *Report, err error) {
+	if _, err := os.Stat(from); err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrBackup, err)
+	}
 	report, err = CheckFile(ctx, from, nil)
 	if err != nil {
-		return "", report, fmt.Errorf("the backup is not sound: %w", err)
+		return "", report, fmt.Errorf("%w: %s: %w", ErrBackup, from, err)
 	}
 	temp := o.path + ".new"
 	if err := copyFile(from, temp); err != nil {
@@ -205,15 +212,33 @@ func (o *Offline) Restore(ctx context.Context, from string) (kept string, report
 		return "", report, errors.Join(fmt.Errorf("restore the ledger: %w", err), removeIfThere(temp))
 	}
 	if _, err := os.Lstat(o.path); err == nil {
-		kept = o.path + ".before-restore-" + now.Format("20060102T150405")
-		if err := copyFile(o.path, kept); err != nil {
-			return "", report, fmt.Errorf("keep the present ledger: %w", err)
+		if kept, err = keep(o.path, o.path+".before-restore-"+now.Format("20060102T150405")); err != nil {
+			return "", report, errors.Join(fmt.Errorf("keep the present ledger: %w", err), removeIfThere(temp))
 		}
 	}
 	if err := replaceFile(temp, o.path); err != nil {
 		return kept, report, fmt.Errorf("restore the ledger: %w", err)
 	}
 	return kept, report, nil
+}
+
+// keep copies a file to the first of the names to, to-2, to-3 and so on that is free, and returns it.
+func keep(path, to string) (string, error) {
+	name := to
+	for n := 2; ; n++ {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+		if errors.Is(err, os.ErrExist) {
+			name = fmt.Sprintf("%s-%d", to, n)
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		if err := errors.Join(f.Close(), copyFile(path, name)); err != nil {
+			return "", errors.Join(err, removeIfThere(name))
+		}
+		return name, nil
+	}
 }
 
 func markReborn(path, reason string) error {
@@ -243,9 +268,12 @@ func removeIfThere(path string) error {
 // Compact rewrites the ledger without its free pages and puts the result in its place when it is complete, checked and on
 // the disk. It returns the sizes before and after.
 func (o *Offline) Compact(ctx context.Context) (before, after int64, err error) {
+	if _, err := os.Stat(o.path); err != nil {
+		return 0, 0, fmt.Errorf("open the ledger: %w", err)
+	}
 	report, err := CheckFile(ctx, o.path, nil)
 	if err != nil {
-		return 0, 0, fmt.Errorf("the ledger is not sound; start the agent, which salvages it: %w", err)
+		return 0, 0, fmt.Errorf("the ledger is left as it was: %w", err)
 	}
 	temp := o.path + ".new"
 	if err := removeIfThere(temp); err != nil {

@@ -32,7 +32,7 @@ func lockFile(path string) (*fileLock, error) {
 		defer f.Close()
 		if errors.Is(err, errHeld) {
 			pid, _, _ := lockContent(f)
-			return nil, fmt.Errorf("%w by process %s; stop it first (systemctl stop azs-agent), or ask it: %s", ErrInUse, pid, path)
+			return nil, fmt.Errorf("%w by process %s, which holds %s", ErrInUse, pid, path)
 		}
 		return nil, fmt.Errorf("lock the ledger: %w", err)
 	}

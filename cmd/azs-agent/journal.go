@@ -42,15 +42,18 @@ func ledgerPath(cmd *cobra.Command) (string, error) {
 
 // ledgerHint adds what the technician can do.
 func ledgerHint(err error) error {
+	var hinted *hintError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &hinted): // nearer to what was asked
+		return err
 	case errors.Is(err, ledger.ErrInUse):
 		return withHint(err, "stop the agent first: `azs-agent service stop`; reading and `azs-agent backup` work while it runs")
 	case errors.Is(err, ledger.ErrCorrupt):
 		return withHint(err, "keep a copy of the file, then start the agent: it moves a corrupt ledger aside and carries over what can be read")
 	case errors.Is(err, os.ErrNotExist):
-		return withHint(err, "name the ledger with --ledger, or its configuration with --config")
+		return withHint(err, "name the ledger with --ledger, or its configuration with --config; at a new station the agent's first start makes it")
 	case errors.Is(err, os.ErrPermission):
 		return withHint(err, "run it as root, or as a member of the group azs-agent")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,7 @@ the journal when it starts again: accruing goes on at once, redeeming when headq
 			return locked(cmd, func(ctx context.Context, path string, o *ledger.Offline) error {
 				kept, r, err := o.Restore(ctx, args[0])
 				if err != nil {
-					return err
+					return backupHint(err)
 				}
 				if asJSON {
 					return printJSON(cmd, restoreReport{path, kept, r.Epoch, r.Last})
@@ -49,6 +50,21 @@ the journal when it starts again: accruing goes on at once, redeeming when headq
 	cmd.Flags().String("ledger", "", "ledger `file` (default: as configured)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// backupHint says what to do about a backup that cannot be used.
+func backupHint(err error) error {
+	switch {
+	case !errors.Is(err, ledger.ErrBackup):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return withHint(err, "name the file that `azs-agent backup` wrote; is its disk mounted?")
+	case errors.Is(err, fs.ErrPermission):
+		return withHint(err, "run it as root")
+	case errors.Is(err, ledger.ErrCorrupt):
+		return withHint(err, "the ledger is as it was: take another backup; `azs-agent journal verify --ledger FILE` says what is wrong with this one")
+	}
+	return err
 }
 
 // locked runs a verb that changes the ledger.
