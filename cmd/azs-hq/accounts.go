@@ -21,15 +21,17 @@ func newAccountsCmd() *cobra.Command {
 
 func newAccountsShowCmd() *cobra.Command {
 	var card string
-	var asJSON bool
+	var asJSON, full bool
 	cmd := &cobra.Command{
 		Use:   "show [ACCOUNT]",
 		Short: "Show one account: lots, rights at stations, cards",
+		Long: `Shows one account. The numbers of its cards are masked, as everywhere; --full shows them whole, where
+two of them look alike. What it prints then is not for a mail or a ticket.`,
 		Example: `  azs-hq accounts show 1042
   azs-hq accounts show --card 7005123412349015 --json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q := admin.AccountQuery{Card: card}
+			q := admin.AccountQuery{Card: card, Full: full}
 			if (len(args) == 1) == (card != "") {
 				return withHint(errors.New("which account?"), "give its number, or a card with --card")
 			}
@@ -52,6 +54,7 @@ func newAccountsShowCmd() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&full, "full", false, "show the whole numbers of cards")
 	cmd.Flags().StringVar(&card, "card", "", "`number` of one of its cards")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

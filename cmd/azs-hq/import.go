@@ -95,6 +95,7 @@ func importCmd(what, long, example string, run importer) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	mayCreate(cmd)
 	return cmd
 }
 

@@ -45,7 +45,7 @@ func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if errors.As(err, &h) {
 		_, _ = fmt.Fprintf(stderr, "hint: %s\n", h.hint)
 	}
-	if errors.Is(err, config.ErrInvalid) {
+	if errors.Is(err, config.ErrInvalid) || errors.Is(err, errNoConfig) {
 		return exitConfig
 	}
 	return 1
@@ -60,11 +60,13 @@ stations' questions and tells them what changes.
 
 A new network on one machine, with a broker at hand:
 
+  export AZSHQ_CONFIG=$PWD/hq.yaml        which file every command reads
+  azs-hq init --broker tcp://127.0.0.1:1883
   azs-hq import accounts accounts.csv     the accounts and what they hold
   azs-hq import cards cards.csv           their cards
   azs-hq programme publish bonus.yaml     what is earned, and what may be redeemed
   azs-hq stations add 1 2 3               who may speak
-  azs-hq run --broker tcp://127.0.0.1:1883
+  azs-hq run                              receives, until Ctrl-C
 
 and then, in another terminal:
 
@@ -90,8 +92,10 @@ and then, in another terminal:
 	root.AddCommand(
 		newAccountsCmd(),
 		newAlarmsCmd(),
+		newConfigCmd(),
 		newExportCmd(),
 		newImportCmd(),
+		newInitCmd(),
 		newProgrammeCmd(),
 		newQuarantineCmd(),
 		newRunCmd(),

@@ -43,9 +43,11 @@ func table[T any](cmd *cobra.Command, asJSON bool, header string, list func(*adm
 			return list(c, ctx, func(v T) error { return jsonLine(cmd, v) })
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-		_, _ = fmt.Fprintln(w, header) // Flush reports
 		n := 0
 		err := list(c, ctx, func(v T) error {
+			if n == 0 {
+				_, _ = fmt.Fprintln(w, header) // Flush reports
+			}
 			row := columns(v)
 			_, err := fmt.Fprintf(w, strings.TrimPrefix(strings.Repeat("\t%v", len(row)), "\t")+"\n", row...)
 			if n++; n%1000 == 0 {
@@ -53,6 +55,9 @@ func table[T any](cmd *cobra.Command, asJSON bool, header string, list func(*adm
 			}
 			return err
 		})
+		if n == 0 && err == nil {
+			_, _ = fmt.Fprintln(w, header) // an error is told without it
+		}
 		return errors.Join(err, w.Flush())
 	})
 }

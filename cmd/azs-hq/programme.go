@@ -50,6 +50,7 @@ one in force; the same file published again changes nothing.`,
 		},
 	}
 	publish.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	mayCreate(publish)
 	cmd.AddCommand(publish)
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,9 @@ var overrides = []struct{ flag, variable, usage string }{
 	{"token-file", "AZSHQ_HTTP_TOKEN_FILE", "`file` of the API's token"},
 }
 
+// errNoConfig means that the file that was named cannot be read.
+var errNoConfig = errors.New("read the configuration")
+
 // loadSettings reads the configuration: the file, the environment, then the flags. Only the file that was not named may
 // be missing. extra are more variables of the form NAME=value.
 func loadSettings(cmd *cobra.Command, extra ...string) (config.HQ, error) {
@@ -38,9 +42,12 @@ func loadSettings(cmd *cobra.Command, extra ...string) (config.HQ, error) {
 		}
 	}
 	src, err := os.ReadFile(path)
-	missing := errors.Is(err, fs.ErrNotExist) && !cmd.Flag("config").Changed && os.Getenv("AZSHQ_CONFIG") == ""
-	if err != nil && !missing {
-		return config.HQ{}, withHint(fmt.Errorf("read the configuration: %w", err), "name the file with --config")
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch named := cmd.Flag("config").Changed || os.Getenv("AZSHQ_CONFIG") != ""; {
+	case missing && named:
+		return config.HQ{}, withHint(fmt.Errorf("%w: %w", errNoConfig, err), "name another file with --config or AZSHQ_CONFIG, or write it with `azs-hq init`")
+	case err != nil && !missing:
+		return config.HQ{}, withHint(fmt.Errorf("%w: %w", errNoConfig, err), "run it as a user who may read the file, or name another one with --config")
 	}
 	if store := cmd.Flag("store"); missing && store.Changed && !cmd.Flag("token-file").Changed {
 		environ = set(environ, "AZSHQ_HTTP_TOKEN_FILE", store.Value.String()+".token")
@@ -80,50 +87,101 @@ func offlineSettings(cmd *cobra.Command) (config.HQ, error) {
 type access int
 
 const (
-	reads  access = iota
-	writes        // and makes the store if there is none
+	reads access = iota
+	writes
 )
 
-// withHQ runs fn with a client of headquarters: the process that has the store open, or this one.
+// mayCreate gives a command that writes the flag --create: no other makes a store that is not there, so that a forgotten
+// --config is an error and not a second set of books.
+func mayCreate(cmd *cobra.Command) {
+	cmd.Flags().Bool("create", false, "make the store if there is none")
+}
+
+// headquarters is the way to the books: the process that has them open, or this one.
+type headquarters struct {
+	client  *admin.Client
+	running bool   // another process
+	where   string // for people
+	close   func() error
+}
+
+// withHQ runs fn with a client of headquarters.
 func withHQ(cmd *cobra.Command, a access, fn func(context.Context, *admin.Client) error) error {
 	c, err := offlineSettings(cmd)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(c.Store.Path); errors.Is(err, fs.ErrNotExist) && a == reads {
-		return withHint(fmt.Errorf("there is no store at %s", c.Store.Path), "name it with --store, or begin with `azs-hq import accounts FILE.csv`")
-	}
-	store, err := embedded.Open(embedded.Config{Path: c.Store.Path, ReadOnly: a == reads, Wait: 100 * time.Millisecond})
-	if errors.Is(err, embedded.ErrInUse) {
-		return withRunning(cmd.Context(), c, fn)
-	}
+	h, err := connect(cmd, c, a)
 	if err != nil {
 		return err
 	}
-	err = fn(cmd.Context(), &admin.Client{
-		Base:      "http://azs-hq",
-		Transport: admin.InProcess(newAdmin(store, hq.NewBooks(hq.BooksConfig{Store: store}), "", slog.New(slog.DiscardHandler))),
-	})
-	return errors.Join(err, store.Close())
+	if a == writes {
+		cmd.PrintErrf("writing to %s\n", h.where)
+	}
+	err = h.explain(c, fn(cmd.Context(), h.client))
+	return errors.Join(err, h.close())
 }
 
-// withRunning calls the process that has the store open.
-func withRunning(ctx context.Context, c config.HQ, fn func(context.Context, *admin.Client) error) error {
-	token, err := config.ReadSecret(c.HTTP.TokenFile)
+// connect opens the store, or finds the process that has it open.
+func connect(cmd *cobra.Command, c config.HQ, a access) (*headquarters, error) {
+	path, err := filepath.Abs(c.Store.Path)
 	if err != nil {
-		return withHint(fmt.Errorf("the store is in use, and the running azs-hq cannot be called: %w", err), "run it as root or as the user of azs-hq, with the same --config or --token-file")
+		return nil, err
 	}
-	err = fn(ctx, &admin.Client{Base: "http://" + c.HTTP.Listen, Token: token})
-	var problem *admin.Problem
-	if err != nil && !errors.As(err, &problem) && isNetwork(err) {
+	create := cmd.Flags().Lookup("create")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && (create == nil || create.Value.String() != "true") {
+		hint := "name the configuration with --config or AZSHQ_CONFIG, or the store with --store; new headquarters begin with `azs-hq init`"
+		if create != nil {
+			hint += " or with --create"
+		}
+		return nil, withHint(fmt.Errorf("there is no store at %s, %s", path, storeNamedBy(cmd)), hint)
+	}
+	store, err := embedded.Open(embedded.Config{Path: path, ReadOnly: a == reads, Wait: 100 * time.Millisecond})
+	if errors.Is(err, embedded.ErrInUse) {
+		token, err := config.ReadSecret(c.HTTP.TokenFile)
+		if err != nil {
+			return nil, withHint(fmt.Errorf("the store is in use, and the running azs-hq cannot be called: %w", err), "run it as root or as the user of azs-hq, with the same --config or --token-file")
+		}
+		return &headquarters{
+			client: &admin.Client{Base: "http://" + c.HTTP.Listen, Token: token}, running: true,
+			where: fmt.Sprintf("the running azs-hq at %s (store %s)", c.HTTP.Listen, path), close: func() error { return nil },
+		}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	books := hq.NewBooks(hq.BooksConfig{Store: store})
+	return &headquarters{
+		client: &admin.Client{Base: "http://azs-hq", Transport: admin.InProcess(newAdmin(store, books, "", slog.New(slog.DiscardHandler)))},
+		where:  "the store " + path, close: store.Close,
+	}, nil
+}
+
+// explain adds to an error of a call that nobody answered.
+func (h *headquarters) explain(c config.HQ, err error) error {
+	if h.running && isNetwork(err) {
 		return withHint(fmt.Errorf("the store is in use, and nobody answers at %s: %w", c.HTTP.Listen, err), "give --listen the address with which azs-hq was started, or stop the program that has the store open")
 	}
 	return err
 }
 
+// storeNamedBy says who has named the store's path.
+func storeNamedBy(cmd *cobra.Command) string {
+	file := cmd.Flag("config").Value.String()
+	switch _, err := os.Stat(file); {
+	case cmd.Flag("store").Changed:
+		return "which --store names"
+	case os.Getenv("AZSHQ_STORE_PATH") != "":
+		return "which AZSHQ_STORE_PATH names"
+	case err == nil:
+		return "the place according to " + file
+	}
+	return "the place where no configuration names another"
+}
+
 func isNetwork(err error) bool {
-	var n interface{ Timeout() bool }
-	return errors.As(err, &n)
+	var u *url.Error
+	return errors.As(err, &u)
 }
 
 // newAdmin is the API over an open store.
@@ -143,14 +201,9 @@ func ensureToken(path string, random func() string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return "", withHint(fmt.Errorf("make the API's token: %w", err), "name a file that can be written with --token-file")
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", withHint(fmt.Errorf("make the API's token: %w", err), "name a file that can be written with --token-file")
-	}
 	token = random()
-	_, err = fmt.Fprintln(f, token)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("make the API's token: %w", err), os.Remove(path))
+	if err := writeNew(path, []byte(token+"\n"), 0o600); err != nil {
+		return "", withHint(fmt.Errorf("make the API's token: %w", err), "name a file that can be written with --token-file")
 	}
 	return token, nil
 }

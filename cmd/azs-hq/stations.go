@@ -51,6 +51,7 @@ func newStationsCmd() *cobra.Command {
 			})
 		},
 	}
+	mayCreate(add)
 	cmd.AddCommand(list, add)
 	return cmd
 }

@@ -203,6 +203,7 @@ func (h *handler) accounts(w http.ResponseWriter, r *http.Request) error {
 type AccountQuery struct {
 	Account loyalty.AccountID `json:"account,omitempty"`
 	Card    string            `json:"card,omitempty"`
+	Full    bool              `json:"full,omitempty"` // show the numbers of its cards unmasked
 }
 
 func (h *handler) account(w http.ResponseWriter, r *http.Request) error {
@@ -236,7 +237,7 @@ func (h *handler) account(w http.ResponseWriter, r *http.Request) error {
 		out.describe(rs[id])
 		cards, err := tx.CardsOf(id, maxPage)
 		for i := range cards {
-			out.Cards = append(out.Cards, cardOf(&cards[i]))
+			out.Cards = append(out.Cards, cardOf(&cards[i], q.Full))
 		}
 		return err
 	})

@@ -124,7 +124,7 @@ type Cell struct {
 	Outstanding string            `json:"outstanding"`
 }
 
-// Card is a card, its number masked.
+// Card is a card, its number masked unless the whole was asked for.
 type Card struct {
 	Number    string        `json:"number"`
 	State     loyalty.State `json:"state"`
@@ -159,8 +159,12 @@ func (a *Account) describe(r *loyalty.Record) {
 	})
 }
 
-func cardOf(c *loyalty.Card) Card {
-	return Card{Number: c.Number.String(), State: c.State, Kind: c.Kind.String(), MayRedeem: c.MayRedeem}
+func cardOf(c *loyalty.Card, full bool) Card {
+	number := c.Number.String()
+	if full {
+		number = string(c.Number)
+	}
+	return Card{Number: number, State: c.State, Kind: c.Kind.String(), MayRedeem: c.MayRedeem}
 }
 
 // Station is a station as headquarters know it.
