@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/config"
 	"github.com/azs-edge/azs-edge/sync/hq/hqtest"
 	"github.com/azs-edge/azs-edge/sync/mqtt"
 	"github.com/azs-edge/azs-edge/sync/mqtt/broker"
@@ -27,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs every script of testdata: the command line as it is typed. BROKER is a broker, PORT1 and PORT2 are
-// free.
+// free, readme.sh is the README's block for headquarters.
 func TestScripts(t *testing.T) {
 	b, err := broker.Open(broker.Config{})
 	if err != nil {
@@ -42,6 +44,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("BROKER", b.URL())
+			if err := readme(env.WorkDir); err != nil {
+				return err
+			}
 			for _, name := range []string{"PORT1", "PORT2"} {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
@@ -61,6 +66,34 @@ func TestScripts(t *testing.T) {
 		},
 		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
 	})
+}
+
+// readme writes what the README tells to paste at headquarters into readme.sh, and copies the example files it names.
+func readme(dir string) error {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(text), "## At headquarters")
+	_, rest, _ = strings.Cut(rest, "```sh\nmake build && PATH=\"$PWD/dist:$PATH\"\n")
+	block, _, ok := strings.Cut(rest, "```")
+	if !ok || !strings.Contains(block, "tcp://127.0.0.1:1883") {
+		return errors.New("the README has no block for headquarters")
+	}
+	block = "set -e\n" + strings.Replace(block, "tcp://127.0.0.1:1883", "$BROKER", 1) + "kill $!\nwait $!\n"
+	for _, folder := range []string{"packaging/hq", "packaging/programmes"} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS("../../"+folder)); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "readme.sh"), []byte(block), 0o600)
+}
+
+// TestExampleConfiguration: the file that is shipped is good.
+func TestExampleConfiguration(t *testing.T) {
+	if _, err := config.LoadHQ("../../packaging/hq/config.example.yaml", nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // exits runs a command and wants its exit status.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -118,7 +119,10 @@ func withHQ(cmd *cobra.Command, a access, fn func(context.Context, *admin.Client
 	if a == writes {
 		cmd.PrintErrf("writing to %s\n", h.where)
 	}
-	err = h.explain(c, fn(cmd.Context(), h.client))
+	err = fn(cmd.Context(), h.client)
+	if h.running && isNetwork(err) {
+		err = nobodyAnswers(c, err)
+	}
 	return errors.Join(err, h.close())
 }
 
@@ -136,19 +140,23 @@ func connect(cmd *cobra.Command, c config.HQ, a access) (*headquarters, error) {
 		}
 		return nil, withHint(fmt.Errorf("there is no store at %s, %s", path, storeNamedBy(cmd)), hint)
 	}
-	store, err := embedded.Open(embedded.Config{Path: path, ReadOnly: a == reads, Wait: 100 * time.Millisecond})
-	if errors.Is(err, embedded.ErrInUse) {
-		token, err := config.ReadSecret(c.HTTP.TokenFile)
-		if err != nil {
-			return nil, withHint(fmt.Errorf("the store is in use, and the running azs-hq cannot be called: %w", err), "run it as root or as the user of azs-hq, with the same --config or --token-file")
+	var store *embedded.Store
+	for end := time.Now().Add(patience); ; {
+		store, err = embedded.Open(embedded.Config{Path: path, ReadOnly: a == reads, Wait: 100 * time.Millisecond})
+		if err == nil {
+			break
 		}
-		return &headquarters{
-			client: &admin.Client{Base: "http://" + c.HTTP.Listen, Token: token}, running: true,
-			where: fmt.Sprintf("the running azs-hq at %s (store %s)", c.HTTP.Listen, path), close: func() error { return nil },
-		}, nil
-	}
-	if err != nil {
-		return nil, err
+		if !errors.Is(err, embedded.ErrInUse) {
+			return nil, err
+		}
+		// azs-hq runs, is just starting, or another command is at work.
+		conn, err := (&net.Dialer{Timeout: patience}).DialContext(cmd.Context(), "tcp", c.HTTP.Listen)
+		if err == nil {
+			return callRunning(c, path, conn.Close())
+		}
+		if time.Now().After(end) || cmd.Context().Err() != nil {
+			return nil, nobodyAnswers(c, err)
+		}
 	}
 	books := hq.NewBooks(hq.BooksConfig{Store: store})
 	return &headquarters{
@@ -157,12 +165,23 @@ func connect(cmd *cobra.Command, c config.HQ, a access) (*headquarters, error) {
 	}, nil
 }
 
-// explain adds to an error of a call that nobody answered.
-func (h *headquarters) explain(c config.HQ, err error) error {
-	if h.running && isNetwork(err) {
-		return withHint(fmt.Errorf("the store is in use, and nobody answers at %s: %w", c.HTTP.Listen, err), "give --listen the address with which azs-hq was started, or stop the program that has the store open")
+// patience is how long a command waits for a store in use, and for azs-hq to listen.
+const patience = time.Second
+
+// callRunning is the way through the process that has the store open.
+func callRunning(c config.HQ, path string, err error) (*headquarters, error) {
+	token, e := config.ReadSecret(c.HTTP.TokenFile)
+	if err = errors.Join(e, err); err != nil {
+		return nil, withHint(fmt.Errorf("the store is in use, and the running azs-hq cannot be called: %w", err), "run it as root or as the user of azs-hq, with the same --config or --token-file")
 	}
-	return err
+	return &headquarters{
+		client: &admin.Client{Base: "http://" + c.HTTP.Listen, Token: token}, running: true,
+		where: fmt.Sprintf("the running azs-hq at %s (store %s)", c.HTTP.Listen, path), close: func() error { return nil },
+	}, nil
+}
+
+func nobodyAnswers(c config.HQ, err error) error {
+	return withHint(fmt.Errorf("the store is in use, and nobody answers at %s: %w", c.HTTP.Listen, err), "give --listen the address with which azs-hq was started, or stop the program that has the store open")
 }
 
 // storeNamedBy says who has named the store's path.
