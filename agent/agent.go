@@ -18,6 +18,16 @@ import (
 	"github.com/azs-edge/azs-edge/sync/wire"
 )
 
+// ErrSettings means that the agent cannot begin because of what the configuration says, or of a file that it names: the
+// token, the first programme. Starting again does not help until somebody mends it.
+var ErrSettings = errors.New("wrong settings")
+
+// settingsError is an error of ErrSettings. Its message is that of its cause.
+type settingsError struct{ error }
+
+func (e settingsError) Unwrap() error        { return e.error }
+func (e settingsError) Is(target error) bool { return target == ErrSettings }
+
 // Config is what an agent is made of.
 type Config struct {
 	// Settings as the configuration file says; they must have passed their Validate.
@@ -65,7 +75,8 @@ func New(cfg Config) *Agent {
 }
 
 // Run opens the ledger and serves until ctx is done, then ends in order: calls finish, sessions close, the ledger is
-// closed. It returns nil for an orderly end, and otherwise the first error of a part, after all others have ended.
+// closed. It returns nil for an orderly end, and otherwise the first error of a part, after all others have ended; one of
+// [ErrSettings] where it could not even begin.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	s := a.cfg.Settings
 	l, err := a.openLedger(ctx)
@@ -80,14 +91,14 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		ledger: l, hub: hub,
 	}
 	if h.link, err = newLink(&a.cfg, l, h.state); err != nil {
-		return err
+		return settingsError{err}
 	}
 	desk := newDesk(l, h.link, a.log)
 	h.desk = desk
 	for _, c := range s.Scanners {
 		k, err := newCounter(c, s.Cards, desk, hub, a.log)
 		if err != nil {
-			return err
+			return settingsError{err}
 		}
 		h.counters = append(h.counters, k)
 	}
@@ -133,11 +144,15 @@ func (a *Agent) openLedger(ctx context.Context) (*ledger.Ledger, error) {
 	src := a.cfg.Programme
 	if src == nil && s.Programme.File != "" {
 		if src, err = os.ReadFile(s.Programme.File); err != nil {
-			return nil, errors.Join(fmt.Errorf("read the first programme: %w", err), l.Close())
+			return nil, errors.Join(settingsError{fmt.Errorf("read the first programme: %w", err)}, l.Close())
 		}
 	}
 	if src != nil {
-		if err := l.LoadProgramme(ctx, src); err != nil {
+		err := l.LoadProgramme(ctx, src)
+		if errors.Is(err, loyalty.ErrProgramme) && s.Programme.File != "" {
+			err = settingsError{fmt.Errorf("%s: %w", s.Programme.File, err)}
+		}
+		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
 	}
@@ -148,10 +163,14 @@ func (a *Agent) server(desk *Desk, h *health, hub *api.Hub) (*api.Server, error)
 	s := a.cfg.Settings
 	token, err := config.ReadSecret(s.API.TokenFile)
 	if err != nil {
-		return nil, fmt.Errorf("read the API's token: %w", err)
+		return nil, settingsError{fmt.Errorf("read the API's token: %w", err)}
 	}
-	return api.New(api.Config{
+	server, err := api.New(api.Config{
 		Listener: a.cfg.Listener, Address: s.API.Listen, Desk: desk, Monitor: h, Hub: hub,
 		Token: []byte(token), Origins: s.API.AllowedOrigins, Zone: s.Station.Zone.Location(), Log: a.log,
 	})
+	if err != nil {
+		return nil, settingsError{err}
+	}
+	return server, nil
 }

@@ -3,7 +3,7 @@
 //
 // It promises scripts three things. Results go to standard output and everything else to standard error; every verb
 // that prints a result has --json; and the exit status is 0 when what was asked is done, 78 when the configuration is
-// wrong (a supervisor must not restart then), and 1 or what the verb documents otherwise.
+// wrong, or a file that it names (a supervisor must not restart then), and 1 or what the verb documents otherwise.
 package main
 
 import (

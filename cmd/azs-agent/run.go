@@ -17,6 +17,7 @@ import (
 
 	"github.com/azs-edge/azs-edge/agent"
 	"github.com/azs-edge/azs-edge/agent/ledger"
+	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/config"
 )
 
@@ -30,8 +31,8 @@ the cashier's page, the way to headquarters. It stops in order on Ctrl-C or SIGT
 finish, the ledger is closed. What was answered OK is on the disk at any moment, also when it is
 killed.
 
-Exit status: 0 stopped in order, 78 the configuration is wrong (a service manager must not
-restart it), 1 anything else.`,
+Exit status: 0 stopped in order, 78 the configuration is wrong, or a file that it names (a service
+manager must not restart it), 1 anything else.`,
 		Example: `  azs-agent run
   azs-agent run --config ./station7.yaml --sign-in`,
 		Args: cobra.NoArgs,
@@ -77,12 +78,23 @@ func runAgent(ctx context.Context, c config.Agent, signIn bool, stderr io.Writer
 		err = run(ctx)
 	}
 	switch {
+	case errors.Is(err, agent.ErrSettings):
+		return withStatus(exitConfig, withHint(err, settingsHint(c, err)))
 	case errors.Is(err, ledger.ErrInUse):
 		return withHint(err, "stop the other agent first: azs-agent service stop")
 	case errors.Is(err, os.ErrPermission):
 		return withHint(err, "run it as the user azs-agent: azs-agent service start")
 	}
 	return err
+}
+
+// settingsHint says what to do about a file that the configuration names.
+func settingsHint(c config.Agent, err error) string {
+	again := "then `azs-agent service start`"
+	if errors.Is(err, loyalty.ErrProgramme) {
+		return fmt.Sprintf("`azs-agent programme check %s` shows every problem with its line; mend them, %s", c.Programme.File, again)
+	}
+	return "`sudo azs-agent doctor` names the command that mends it; run that, " + again
 }
 
 // watchdog tells the service manager that the agent is alive for as long as its ledger answers: a process that hangs on

@@ -47,7 +47,7 @@ func judge(show string, now time.Duration) serviceStatus {
 		s.State, s.Hint = stateStopped, "azs-agent service start"
 	}
 	if p["ExecMainStatus"] == strconv.Itoa(exitConfig) && s.State != stateRunning {
-		s.State, s.Detail, s.Hint = stateFailed, "the configuration is wrong", "azs-agent config check"
+		s.State, s.Detail, s.Hint = stateFailed, "the configuration is wrong, or a file that it names", "azs-agent doctor"
 	}
 	return s
 }

@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 		{"crashes before it is ready", show("ActiveState=activating", "SubState=start", "NRestarts=8"), entered, stateCrashLoop, "journalctl", 1},
 		{"first start", show("ActiveState=activating", "SubState=start"), entered, stateStarting, "", 3},
 		{"stopped", show("ActiveState=inactive", "SubState=dead", "MainPID=0"), entered, stateStopped, "service start", 3},
-		{"wrong configuration", show("ActiveState=failed", "SubState=failed", "ExecMainStatus=78", "Result=exit-code"), entered, stateFailed, "config check", 1},
+		{"wrong configuration", show("ActiveState=failed", "SubState=failed", "ExecMainStatus=78", "Result=exit-code"), entered, stateFailed, "azs-agent doctor", 1},
 		{"killed", show("ActiveState=failed", "SubState=failed", "Result=timeout"), entered, stateFailed, "journalctl", 1},
 		{"masked", show("LoadState=masked", "ActiveState=inactive"), entered, stateStopped, "unmask", 3},
 		{"not there", show("LoadState=not-found", "ActiveState=inactive"), entered, stateAbsent, "service install", 4},

@@ -91,7 +91,7 @@ refused azs-agent service restart
 within 20 '[ "$(prop ActiveState)" = failed ]'
 is "prop ExecMainStatus" 78
 azs-agent service status >/tmp/out; is "echo $?" 1
-grep -q "azs-agent config check" /tmp/out || fail "no hint: $(cat /tmp/out)"
+grep -q "azs-agent doctor" /tmp/out || fail "no hint: $(cat /tmp/out)"
 sed -i '$d' /etc/azs-agent/config.yaml
 try azs-agent service start
 is "prop ActiveState" active
