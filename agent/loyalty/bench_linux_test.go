@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 )
@@ -120,6 +123,28 @@ func BenchmarkBusy(b *testing.B) {
 			b.ReportMetric(100*float64(rules)/float64(disk), "%ofsync")
 		})
 	}
+}
+
+// However campaigns are found, a receipt is priced the same.
+func TestCampaignsAreFoundAlike(t *testing.T) {
+	p, a := busy(t), regular(t)
+	slow := p.Unindexed()
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawReceipt(t, 100_000)
+		for i := range r.Lines {
+			if l := &r.Lines[i]; l.Kind == loyalty.Goods {
+				l.Group = fmt.Sprintf("%s%d", rapid.SampledFrom([]string{"g", "h", "x"}).Draw(t, "letter"), rapid.IntRange(0, 199).Draw(t, "number"))
+			}
+		}
+		c := loyalty.Case{Receipt: &r, At: noon(3, 1), Station: 5, Account: &a, Explain: true}
+		fast, err := p.Price(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := slow.Price(c); err != nil || !reflect.DeepEqual(fast, want) {
+			t.Fatalf("found by name: %+v\none by one: %+v, %v", fast, want, err)
+		}
+	})
 }
 
 // median is how long something takes, half of the time.

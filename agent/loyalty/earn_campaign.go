@@ -13,10 +13,18 @@ func (e *earning) byCampaigns() {
 	e.here = e.p.here(e.c.At, e.c.Station)
 	e.index()
 	codes := e.codes()
-	for i := range e.p.Campaigns {
-		m := &e.p.Campaigns[i]
+	try := func(m *Campaign) {
 		if m.Promo == nil && m.running(e.here) && m.open(e.tier, e.c.Receipt.Tender) {
 			e.byCampaign(m, "")
+		}
+	}
+	if e.p.index != nil {
+		for _, i := range e.p.index.candidates(e.c.Receipt.Lines) {
+			try(&e.p.Campaigns[i])
+		}
+	} else {
+		for i := range e.p.Campaigns {
+			try(&e.p.Campaigns[i])
 		}
 	}
 	for _, code := range codes {

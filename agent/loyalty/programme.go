@@ -46,6 +46,8 @@ type Programme struct {
 
 	AcceptUnknown bool   // a card HQ has not told us of may accrue while HQ is out of reach
 	Source        []byte // the file it was read from
+
+	index *campaignIndex // nil: all campaigns are looked at
 }
 
 // Cover is which lines of a receipt a rule is for.

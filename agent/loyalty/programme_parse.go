@@ -23,6 +23,7 @@ func ParseProgramme(src []byte) (*Programme, error) {
 		return nil, err
 	}
 	p.Source = slices.Clone(src)
+	p.index = indexCampaigns(p.Campaigns)
 	return p, nil
 }
 
