@@ -33,7 +33,8 @@ func newConfigCheckCmd() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Report everything wrong with the configuration",
 		Long: `Reads the file strictly, with the AZS_ variables of the environment, and reports every problem at once: the place,
-the line, and what to write instead. It opens no port and contacts nobody.
+the line, and what to write instead. It opens no port and contacts nobody, and does not look into the files that are named:
+` + "`azs-agent doctor`" + ` does.
 
 Ends with 0 when the configuration is good and with 78 when it is not.`,
 		Example: "  azs-agent config check\n  azs-agent config check ./new.yaml --json",
@@ -47,7 +48,10 @@ Ends with 0 when the configuration is good and with 78 when it is not.`,
 			_, err := loadConfig(cmd)
 			var problems config.Problems
 			if err != nil && !errors.As(err, &problems) {
-				return err
+				if !asJSON {
+					return err
+				}
+				problems = config.Problems{unreadable(configPath(cmd), err)}
 			}
 			switch {
 			case asJSON:
@@ -71,6 +75,16 @@ Ends with 0 when the configuration is good and with 78 when it is not.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// unreadable is a file that could not be read, as a problem of its own.
+func unreadable(path string, err error) config.Problem {
+	p := config.Problem{Source: path, Message: err.Error()}
+	var h *hintError
+	if errors.As(err, &h) {
+		p.Hint = h.Hint()
+	}
+	return p
 }
 
 func newConfigShowCmd() *cobra.Command {

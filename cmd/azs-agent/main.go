@@ -94,7 +94,23 @@ A new station:
 		newStatusCmd(),
 		newVersionCmd(),
 	)
+	teach(root)
 	return root
+}
+
+// teach gives what cobra says of wrong arguments a way out, for a command and all below it.
+func teach(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return withHint(err, fmt.Sprintf("`%s --help` shows what it takes", cmd.CommandPath()))
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		teach(sub)
+	}
 }
 
 // configPath is the configuration file this command line is about.
