@@ -111,8 +111,8 @@ func (o *Offline) CopyTo(ctx context.Context, to string) (*Report, error) {
 		return nil, fmt.Errorf("back up the ledger: %s exists already; choose another name", to)
 	}
 	temp := to + ".new"
-	if err := copyFile(o.path, temp); err != nil {
-		return nil, errors.Join(fmt.Errorf("back up the ledger: %w", err), removeIfThere(temp))
+	if err := errors.Join(removeIfThere(temp), copyFile(o.path, temp)); err != nil {
+		return nil, fmt.Errorf("back up the ledger: %w", err)
 	}
 	r, err := CheckFile(ctx, temp, nil)
 	if err != nil && !corrupt(err) {
@@ -143,7 +143,7 @@ func snapshot(ctx context.Context, from, to string) error {
 }
 
 func trySnapshot(from, to string) (bool, error) {
-	f, err := os.Open(from)
+	f, err := openThere(from, os.O_RDONLY)
 	if err != nil {
 		return false, fmt.Errorf("copy the ledger: %w", err)
 	}
@@ -152,14 +152,14 @@ func trySnapshot(from, to string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := copyFile(from, to); err != nil {
+	if err := errors.Join(removeIfThere(to), copyFile(from, to)); err != nil {
 		return false, fmt.Errorf("copy the ledger: %w", err)
 	}
 	after, _, err := headsOf(f)
 	if err != nil || after != before {
 		return false, err
 	}
-	out, err := os.OpenFile(to, os.O_WRONLY, 0)
+	out, err := openThere(to, os.O_WRONLY)
 	if err != nil {
 		return false, fmt.Errorf("copy the ledger: %w", err)
 	}
@@ -203,8 +203,8 @@ func (o *Offline) Restore(ctx context.Context, from string) (kept string, report
 		return "", report, fmt.Errorf("%w: %s: %w", ErrBackup, from, err)
 	}
 	temp := o.path + ".new"
-	if err := copyFile(from, temp); err != nil {
-		return "", report, errors.Join(fmt.Errorf("restore the ledger: %w", err), removeIfThere(temp))
+	if err := errors.Join(removeIfThere(temp), copyFile(from, temp)); err != nil {
+		return "", report, fmt.Errorf("restore the ledger: %w", err)
 	}
 	now := time.Now().UTC()
 	reason := fmt.Sprintf("the ledger was restored at %s from a backup that ends at epoch %d, entry %d", now.Format(time.RFC3339), report.Epoch, report.Last)
@@ -226,23 +226,16 @@ func (o *Offline) Restore(ctx context.Context, from string) (kept string, report
 func keep(path, to string) (string, error) {
 	name := to
 	for n := 2; ; n++ {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
-		if errors.Is(err, os.ErrExist) {
-			name = fmt.Sprintf("%s-%d", to, n)
-			continue
+		err := copyFile(path, name)
+		if !errors.Is(err, os.ErrExist) {
+			return name, err
 		}
-		if err != nil {
-			return "", err
-		}
-		if err := errors.Join(f.Close(), copyFile(path, name)); err != nil {
-			return "", errors.Join(err, removeIfThere(name))
-		}
-		return name, nil
+		name = fmt.Sprintf("%s-%d", to, n)
 	}
 }
 
 func markReborn(path, reason string) error {
-	return withFile(path, func(db *bolt.DB) error {
+	return withFile(path, bolt.Options{OpenFile: openBolt}, func(db *bolt.DB) error {
 		return db.Update(func(tx *bolt.Tx) error {
 			t := &txn{tx: tx, buckets: make(map[string]*bolt.Bucket)}
 			return t.put(bucketMeta, keyReborn, seal(bucketMeta, keyReborn, []byte(reason)))
@@ -250,19 +243,13 @@ func markReborn(path, reason string) error {
 	})
 }
 
-func withFile(path string, do func(*bolt.DB) error) error {
-	db, err := bolt.Open(path, 0o640, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+func withFile(path string, opts bolt.Options, do func(*bolt.DB) error) error {
+	opts.Timeout, opts.FreelistType = time.Second, bolt.FreelistMapType
+	db, err := bolt.Open(path, 0o640, &opts)
 	if err != nil {
 		return err
 	}
 	return errors.Join(guard(func() error { return do(db) }), db.Close())
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // Compact rewrites the ledger without its free pages and puts the result in its place when it is complete, checked and on
@@ -276,11 +263,8 @@ func (o *Offline) Compact(ctx context.Context) (before, after int64, err error) 
 		return 0, 0, fmt.Errorf("the ledger is left as it was: %w", err)
 	}
 	temp := o.path + ".new"
-	if err := removeIfThere(temp); err != nil {
-		return 0, 0, fmt.Errorf("compact the ledger: %w", err)
-	}
-	err = withFile(o.path, func(src *bolt.DB) error {
-		return withFile(temp, func(dst *bolt.DB) error { return bolt.Compact(dst, src, 16<<20) })
+	err = withFile(o.path, bolt.Options{OpenFile: openBolt, ReadOnly: true}, func(src *bolt.DB) error {
+		return withFile(temp, bolt.Options{OpenFile: createBolt}, func(dst *bolt.DB) error { return bolt.Compact(dst, src, 16<<20) })
 	})
 	if err != nil {
 		return 0, 0, errors.Join(fmt.Errorf("compact the ledger: %w", err), removeIfThere(temp))

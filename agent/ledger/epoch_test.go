@@ -178,7 +178,7 @@ func TestASecondProcessIsRefusedWithTheFirstsNumber(t *testing.T) {
 	cfg := testConfig(t)
 	openTest(t, cfg)
 	_, err := Open(context.Background(), cfg)
-	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("process %d;", os.Getpid())) {
+	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("process %d,", os.Getpid())) {
 		t.Errorf("second opening: %v", err)
 	}
 }

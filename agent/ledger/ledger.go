@@ -164,7 +164,7 @@ func newLedger(cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now),
 		calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), rested: make(chan struct{}),
-		appended: make(chan struct{}, 1), openFile: os.OpenFile, diskFree: diskFree, settle: settle,
+		appended: make(chan struct{}, 1), openFile: openBolt, diskFree: diskFree, settle: settle,
 	}
 	if _, err := io.ReadFull(cfg.Rand, l.boot[:]); err != nil {
 		return nil, fmt.Errorf("random bytes for a boot id: %w", err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -21,12 +20,12 @@ type fileLock struct {
 var errHeld = errors.New("the lock is held")
 
 func lockFile(path string) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := createNew(path)
+	if errors.Is(err, os.ErrExist) {
+		f, err = openPlain(path, os.O_RDWR)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's lock: %w", err)
-	}
-	if err := giveToFolder(path, filepath.Dir(path)); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the ledger's lock: %w", err), f.Close())
 	}
 	if err := tryLock(f); err != nil {
 		defer f.Close()

@@ -315,7 +315,7 @@ func (w *world) rollBack(*rapid.T) {
 	}
 	before := w.position()
 	w.shut()
-	if err := copyFile(w.copies[0], w.cfg.Path); err != nil {
+	if err := errors.Join(os.Remove(w.cfg.Path), copyFile(w.copies[0], w.cfg.Path)); err != nil {
 		w.t.Fatal(err)
 	}
 	w.copies = nil
@@ -335,7 +335,7 @@ func (w *world) rollBack(*rapid.T) {
 func (w *world) copyAside() string {
 	to := fmt.Sprintf("%s.copy", w.cfg.Path)
 	w.shut()
-	if err := copyFile(w.cfg.Path, to); err != nil {
+	if err := errors.Join(removeIfThere(to), copyFile(w.cfg.Path, to)); err != nil {
 		w.t.Fatal(err)
 	}
 	w.open()

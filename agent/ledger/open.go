@@ -240,10 +240,7 @@ func initialise(tx *bolt.Tx, st state, reborn string) error {
 // build makes a file beside the ledger's and puts it in its place only when it is complete and on the disk.
 func (l *Ledger) build(fill func(*bolt.DB) error) error {
 	temp := l.cfg.Path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove a half-made ledger: %w", err)
-	}
-	db, err := bolt.Open(temp, 0o640, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(temp, 0o640, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType, OpenFile: createBolt})
 	if err != nil {
 		return fmt.Errorf("make a ledger: %w", err)
 	}

@@ -31,8 +31,8 @@ func syncFolder(dir string) error {
 	return nil
 }
 
-// giveToFolder gives a file that root has made to the owner of the folder.
-func giveToFolder(path, dir string) error {
+// giveToFolder gives a file that this process has made as root to the owner of the folder.
+func giveToFolder(f *os.File, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -40,7 +40,30 @@ func giveToFolder(path, dir string) error {
 	if err := unix.Stat(dir, &s); err != nil {
 		return fmt.Errorf("look at folder %s: %w", dir, err)
 	}
-	return os.Chown(path, int(s.Uid), int(s.Gid))
+	return f.Chown(int(s.Uid), int(s.Gid))
+}
+
+// foreign tells whether this process is root in a folder of somebody else.
+func foreign(dir string) bool {
+	var s unix.Stat_t
+	return os.Geteuid() == 0 && (unix.Stat(dir, &s) != nil || s.Uid != 0)
+}
+
+// noFollow fails to open a link, and does not wait for the other end of what is no file.
+const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
+
+func isLink(err error) bool { return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) }
+
+// checkPlain refuses what is no regular file, or has another name somewhere else.
+func checkPlain(f *os.File) error {
+	var s unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &s); err != nil {
+		return err
+	}
+	if s.Mode&unix.S_IFMT != unix.S_IFREG || s.Nlink != 1 {
+		return errLink
+	}
+	return nil
 }
 
 // diskFree is what an ordinary process may still write to the disk of a file, in bytes.

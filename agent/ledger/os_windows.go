@@ -24,7 +24,17 @@ func tryLock(f *os.File) error {
 func syncFolder(string) error { return nil }
 
 // giveToFolder has nothing to do: a new file takes its folder's access list.
-func giveToFolder(string, string) error { return nil }
+func giveToFolder(*os.File, string) error { return nil }
+
+// foreign is never so: the service and the operator's commands run with the same rights, and others may not write to the
+// folder.
+func foreign(string) bool { return false }
+
+const noFollow = 0
+
+func isLink(error) bool { return false }
+
+func checkPlain(*os.File) error { return nil }
 
 // diskFree is what this process may still write to the disk of a file, in bytes.
 func diskFree(path string) (int64, error) {
