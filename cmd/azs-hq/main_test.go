@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -130,55 +131,66 @@ func listens(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sells plays a station that sells once to an account, and once to one that does not exist, and waits for the
-// acknowledgement.
+// sells is sell for scripts.
 func sells(t *testing.T, b *broker.Broker, ts *testscript.TestScript, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: sells STATION ACCOUNT")
 	}
 	station, err1 := strconv.ParseUint(args[0], 10, 32)
 	account, err2 := strconv.ParseUint(args[1], 10, 64)
-	if err1 != nil || err2 != nil {
-		ts.Fatalf("sells: %v %v", err1, err2)
-	}
-	j := hqtest.NewJournal(t, loyalty.StationID(station))
-	j.Sell(loyalty.AccountID(account), 0, 12_50)
+	ts.Check(errors.Join(err1, err2))
+	ts.Check(sell(t, b, loyalty.StationID(station), loyalty.AccountID(account)))
+}
+
+// sell plays a station that sells once to an account, and once to one that does not exist, and waits for the
+// acknowledgement.
+func sell(t *testing.T, b *broker.Broker, station loyalty.StationID, account loyalty.AccountID) (err error) {
+	j := hqtest.NewJournal(t, station)
+	j.Sell(account, 0, 12_50)
 	j.Sell(999_999, 0, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	d, err := mqtt.NewDialer(mqtt.Config{Brokers: []string{b.URL()}, ClientID: "test-" + args[0], Subscribe: wire.StationFilters(j.Station)})
-	ts.Check(err)
+	d, err := mqtt.NewDialer(mqtt.Config{Brokers: []string{b.URL()}, ClientID: fmt.Sprintf("test-%d", station), Subscribe: wire.StationFilters(station)})
+	if err != nil {
+		return err
+	}
 	s, err := d.Dial(ctx, wire.Message{})
-	ts.Check(err)
-	defer func() { ts.Check(s.Close()) }()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
 	h := j.Hello()
 	hello, err := wire.Encode(&pb.Hello{
 		Station: uint32(h.Station), Epoch: 1, Nonce: h.Nonce[:], FirstSeq: 1, LastSeq: uint64(h.Last), LastHash: h.LastHash[:], Boot: h.Boot[:],
 		Version: "test", Schema: h.Schema, Session: 1,
 	})
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	up, _, _, err := wire.SealBatch(1, 1, j.Hashes[0], j.Entries)
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	again := time.NewTicker(500 * time.Millisecond)
 	defer again.Stop()
-	ts.Check(s.Publish(ctx, wire.Topic(j.Station, wire.Hello), hello))
-	for {
+	for err = s.Publish(ctx, wire.Topic(station, wire.Hello), hello); err == nil; {
 		select {
 		case m := <-s.Messages():
 			switch _, kind, _ := wire.ParseTopic(m.Topic); kind {
 			case wire.Cursor:
-				ts.Check(s.Publish(ctx, wire.Topic(j.Station, wire.Up), up))
+				err = s.Publish(ctx, wire.Topic(station, wire.Up), up)
 			case wire.Ack:
-				if a, err := wire.Decode[pb.Ack](m.Payload); err == nil && a.Seq == 2 {
-					return
+				if a, e := wire.Decode[pb.Ack](m.Payload); e == nil && a.Seq == 2 {
+					return nil
 				}
 			}
 		case <-again.C: // headquarters may not have been there yet
-			ts.Check(s.Publish(ctx, wire.Topic(j.Station, wire.Hello), hello))
+			err = s.Publish(ctx, wire.Topic(station, wire.Hello), hello)
 		case <-ctx.Done():
-			ts.Fatalf("headquarters do not acknowledge")
+			return fmt.Errorf("headquarters do not acknowledge: %w", ctx.Err())
 		}
 	}
+	return err
 }
 
 // TestEveryCommandTeaches holds that every command says what it is for, and every one that does something has an

@@ -67,7 +67,10 @@ func (c *Client) post(ctx context.Context, path string, in, out any) error {
 	return err
 }
 
-// Stream gives fn every line after a position, as JSON; following, until ctx is done.
+// ErrStopped means that a stream that was followed has ended: headquarters have stopped.
+var ErrStopped = errors.New("headquarters have stopped")
+
+// Stream gives fn every line after a position, as JSON; following, until ctx is done, or headquarters stop ([ErrStopped]).
 func (c *Client) Stream(ctx context.Context, after uint64, follow bool, fn func(json.RawMessage) error) error {
 	q := url.Values{"after": {strconv.FormatUint(after, 10)}, "follow": {strconv.FormatBool(follow)}}
 	b, err := c.do(ctx, http.MethodGet, "/v1/stream", q, nil, nil)
@@ -83,7 +86,7 @@ func (c *Client) Stream(ctx context.Context, after uint64, follow bool, fn func(
 		case errors.Is(err, io.EOF) && !follow, ctx.Err() != nil:
 			return nil
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return errors.New("headquarters have stopped")
+			return ErrStopped
 		case err != nil:
 			return fmt.Errorf("read the stream: %w", err)
 		}
