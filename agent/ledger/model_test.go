@@ -23,8 +23,9 @@ type world struct {
 	cfg     Config
 	l       *Ledger
 	hq      map[loyalty.AccountID]*loyalty.Record
-	ops     map[loyalty.OpID]bool // what headquarters has
-	at      place                 // headquarters' cursor
+	ops     map[loyalty.OpID]bool   // what headquarters has
+	ended   map[loyalty.SaleID]bool // and of which sales it has the end
+	at      place                   // headquarters' cursor
 	sales   map[loyalty.SaleID]*modelSale
 	next    int
 	minimum map[loyalty.AccountID]loyalty.Points // redeemed by answered sales
@@ -45,7 +46,7 @@ const modelAccounts = 4
 
 func newWorld(t *rapid.T, dir string) *world {
 	w := &world{
-		t: t, hq: make(map[loyalty.AccountID]*loyalty.Record), ops: make(map[loyalty.OpID]bool),
+		t: t, hq: make(map[loyalty.AccountID]*loyalty.Record), ops: make(map[loyalty.OpID]bool), ended: make(map[loyalty.SaleID]bool),
 		sales: make(map[loyalty.SaleID]*modelSale), minimum: make(map[loyalty.AccountID]loyalty.Points),
 		cfg: Config{Path: filepath.Join(dir, "ledger.db"), Station: station, Version: "model", MaxSize: 64 << 20},
 	}
@@ -143,7 +144,8 @@ func (w *world) ship(n int) {
 	}
 }
 
-// apply is what headquarters does: an operation that it has counts for the new epoch's cell only.
+// apply is what headquarters does: an operation that it has, or a sale that it knows to have ended, counts for the new
+// epoch's cell only.
 func (w *world) apply(e *loyalty.Entry) {
 	id, _ := loyalty.Subject(e.Body)
 	r := w.hq[id]
@@ -151,8 +153,13 @@ func (w *world) apply(e *loyalty.Entry) {
 		return
 	}
 	key := loyalty.CellKey{Station: station, Epoch: w.at.epoch}
-	if !w.ops[e.Op] {
-		w.ops[e.Op] = true
+	sale := endedSale(e.Body)
+	known := w.ops[e.Op] || w.ended[sale]
+	w.ops[e.Op] = true
+	if !known {
+		if sale != "" {
+			w.ended[sale] = true
+		}
 		if _, err := r.Post(key, w.at.seq, e); err != nil {
 			w.t.Fatalf("headquarters cannot post entry %d: %v", w.at.seq, err)
 		}
@@ -342,19 +349,34 @@ func (w *world) copyAside() string {
 	return to
 }
 
-// forget takes the sales of the model from the file that was put back: those behind it are headquarters' only.
+// forget takes the sales of the model from the file that was put back: those behind it are headquarters' only. One that
+// was open in the copy and has ended since is ended again, as the register's own log says; headquarters counts it once.
 func (w *world) forget() {
-	for id, m := range w.sales {
+	for _, id := range slices.Sorted(maps.Keys(w.sales)) {
+		m := w.sales[id]
 		s, err := w.l.Sale(id)
-		if errors.Is(err, loyalty.UnknownSale) || (err == nil && s.State != m.state) {
-			delete(w.sales, id)
-			if err == nil && s.State == loyalty.SaleOpen && m.state != loyalty.SaleOpen {
-				// It was ended in the life that is gone: ending it again would be posted twice. The operator resolves it.
-				if _, err := w.l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id, Reason: "restored"}); err != nil {
-					w.t.Fatal(err)
-				}
-			}
+		if err != nil && !errors.Is(err, loyalty.UnknownSale) {
+			w.t.Fatal(err)
 		}
+		if err == nil && s.State == m.state {
+			continue
+		}
+		delete(w.sales, id)
+		switch {
+		case err != nil || s.State != loyalty.SaleOpen:
+			continue
+		case m.close != nil:
+			_, err = w.l.CloseSale(context.Background(), m.close)
+		default:
+			_, err = w.l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id, Reason: "restored", Resolved: true})
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.ship(1000)
+	for id := range w.hq {
+		w.learn(id, 0)
 	}
 }
 

@@ -9,7 +9,7 @@
 // It promises:
 //   - an acknowledgement is sent only after the store has committed;
 //   - an entry has its effect once, whatever is lost, repeated, delayed or reordered on the way and whoever is killed
-//     when: by its place (station, epoch, seq) and by its operation id, for ever;
+//     when: by its place (station, epoch, seq), by its operation id, and by the step of the sale that it takes, for ever;
 //   - an entry that cannot be applied is kept with its reason, acknowledged and reported, and holds nothing up;
 //   - rights to redeem are issued only while all rights outstanding are covered by the account's spendable points.
 //

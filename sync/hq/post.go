@@ -86,6 +86,7 @@ type posting struct {
 	moved    map[loyalty.StationID]bool // stations to be written
 	lines    []line
 	ops      map[loyalty.OpID]*Line
+	steps    map[SaleStep]*Line
 	cards    map[loyalty.CardNumber]loyalty.Card
 	records  map[loyalty.AccountID]*loyalty.Record
 	changes  *Changes
@@ -202,6 +203,7 @@ func (p *posting) alarm(a Alarm) {
 // read decodes the new entries and loads all they need.
 func (p *posting) read([]*Batch) (err error) {
 	var ops []loyalty.OpID
+	var steps []SaleStep
 	var numbers []loyalty.CardNumber
 	for i := range p.lines {
 		l := &p.lines[i]
@@ -212,6 +214,9 @@ func (p *posting) read([]*Batch) (err error) {
 			continue
 		}
 		ops = append(ops, l.entry.Op)
+		if s := stepOf(l.Station, l.entry.Body); s.Step != NoStep {
+			steps = append(steps, s)
+		}
 		var card loyalty.CardNumber
 		l.Account, card = loyalty.Subject(l.entry.Body)
 		if l.Account == 0 && card != "" {
@@ -220,6 +225,10 @@ func (p *posting) read([]*Batch) (err error) {
 	}
 	slices.SortFunc(ops, func(a, b loyalty.OpID) int { return slices.Compare(a[:], b[:]) })
 	if p.ops, err = p.tx.Operations(slices.Compact(ops)); err != nil {
+		return err
+	}
+	slices.SortFunc(steps, SaleStep.compare)
+	if p.steps, err = p.tx.Steps(slices.Compact(steps)); err != nil {
 		return err
 	}
 	slices.Sort(numbers)
@@ -279,6 +288,14 @@ func (p *posting) applyOne(l *line) {
 	}
 	l.Op = l.entry.Op
 	p.ops[l.Op] = l.Line
+	if step := stepOf(l.Station, l.entry.Body); step.Step != NoStep {
+		if first := p.steps[step]; first != nil {
+			p.restate(l, first, step)
+			return
+		}
+		l.Sale, l.Step = step.Sale, step.Step
+		p.steps[step] = l.Line
+	}
 	r := p.records[l.Account]
 	switch {
 	case r == nil && moves(l.entry.Body):
@@ -325,13 +342,19 @@ func heldBefore(r *loyalty.Record, key loyalty.CellKey, x loyalty.Points) bool {
 // acknowledged again under a new epoch, with the statements of the new epoch's cells; anything else under a known
 // operation id is somebody else's identity. The lots count it already; the new cell counts it now.
 func (p *posting) repeat(l *line, first *Line) {
-	where := first.String()
+	if first.Station != l.Station || !sameOperation(first.Bytes, l.entry) {
+		l.Outcome, l.Reason = SetAside, "its operation id is that of another operation: "+first.String()
+		return
+	}
+	p.countAgain(l, first)
+}
+
+// countAgain is an entry that says what another one has said: it becomes what that one became.
+func (p *posting) countAgain(l *line, first *Line) {
 	r := p.records[l.Account]
 	switch {
-	case first.Station != l.Station || !sameOperation(first.Bytes, l.entry):
-		l.Outcome, l.Reason = SetAside, "its operation id is that of another operation: "+where
 	case first.Outcome == SetAside:
-		l.Outcome, l.Reason = SetAside, first.Reason+" (first as "+where+")"
+		l.Outcome, l.Reason = SetAside, first.Reason+" (first as "+first.String()+")"
 	case r == nil:
 		l.Outcome, l.Account = Repeated, 0
 	default:

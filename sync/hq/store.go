@@ -50,7 +50,7 @@ type StationState struct {
 // each, whatever the size of the group; what is read in an Update stays locked until its end. What is not there is
 // missing from the answer. Values returned are the caller's.
 //
-// The order of calls within a group is stations, operations, cards, accounts, and identities are given sorted, so that
+// The order of calls within a group is stations, operations, steps, cards, accounts, and identities are given sorted, so that
 // two groups never wait for each other.
 type Tx interface {
 	Stations(ids []loyalty.StationID) (map[loyalty.StationID]*Station, error)
@@ -62,6 +62,8 @@ type Tx interface {
 	Nonce(station loyalty.StationID, epoch loyalty.Epoch) (wire.Nonce, bool, error)
 	// Operations finds the entry that first carried each operation.
 	Operations(ops []loyalty.OpID) (map[loyalty.OpID]*Line, error)
+	// Steps finds the entry that first took each step.
+	Steps(steps []SaleStep) (map[SaleStep]*Line, error)
 	// SetAside lists the newest entries of an epoch that could not be applied, oldest first, at most limit.
 	SetAside(station loyalty.StationID, epoch loyalty.Epoch, limit int) ([]*Line, error)
 	Cards(numbers []loyalty.CardNumber) (map[loyalty.CardNumber]loyalty.Card, error)
@@ -119,7 +121,7 @@ type Outcome uint8
 // The outcomes.
 const (
 	Posted    Outcome = iota // applied
-	Repeated                 // the same operation was applied at another place: only the cell of its epoch counts it
+	Repeated                 // the same was applied at another place: only the cell of its epoch counts it
 	SetAside                 // could not be applied: kept with its reason
 	NoAccount                // about no account: nothing to apply
 
@@ -136,18 +138,51 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
+// Step is a step in the life of a sale. A station takes each step of a sale once.
+type Step uint8
+
+// The steps.
+const (
+	NoStep Step = iota
+	Opened
+	Ended // closed or void
+)
+
+var stepNames = [...]string{"", "opened", "ended"}
+
+// String is the step's name in reasons.
+func (s Step) String() string {
+	if int(s) < len(stepNames) {
+		return stepNames[s]
+	}
+	return fmt.Sprintf("step %d", uint8(s))
+}
+
+// SaleStep names a step of a sale, for ever. A station that was put back to an older copy of its ledger has forgotten the
+// operation by which it took the step, but the sale's own identity comes from the register, which tells it again.
+type SaleStep struct {
+	Station loyalty.StationID
+	Sale    loyalty.SaleID
+	Step    Step
+}
+
 // Line is one entry as headquarters keeps it.
 type Line struct {
 	Pos uint64 // place in headquarters' own stream, from 1 without gaps; given by the store
 	Place
 	At      loyalty.Instant // headquarters' clock
 	Op      loyalty.OpID    // zero: the entry could not be read, or repeats an operation
+	Sale    loyalty.SaleID  // whose Step the entry is the first to take
+	Step    Step
 	Account loyalty.AccountID
 	Outcome Outcome
 	Reason  string // why it was set aside
 	Hash    wire.Hash
 	Bytes   []byte // as the station wrote it
 }
+
+// SaleStep is the step that the entry was the first to take.
+func (l *Line) SaleStep() SaleStep { return SaleStep{l.Station, l.Sale, l.Step} }
 
 // Stream is a station's down-stream. Sequence numbers grow within it, with gaps.
 type Stream struct {
@@ -223,6 +258,7 @@ const (
 	RestoredAlarm  AlarmKind = "restored"   // a station has used rights that these books have not issued
 	OverspentAlarm AlarmKind = "overspent"  // an entry redeems more than the account holds
 	UnreadAlarm    AlarmKind = "unreadable" // an entry could not be read
+	TwiceAlarm     AlarmKind = "twice"      // a sale took a step again, and otherwise
 )
 
 // Alarm is something a person has to look at. There is one for each station, kind and epoch: the first evidence is
@@ -249,7 +285,7 @@ type Changes struct {
 	Stations []*Station
 	Epochs   []Registration
 	Seen     []Sighting
-	// Lines are appended to the journal and the stream in this order; their operations are taken for ever.
+	// Lines are appended to the journal and the stream in this order; their operations and steps are taken for ever.
 	Lines    []*Line
 	Records  []*loyalty.Record
 	Openings []*loyalty.Account

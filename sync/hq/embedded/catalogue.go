@@ -223,7 +223,7 @@ func (t *tx) count(bucket []byte) (n int) {
 
 // checkStream follows the stream and finds every line in every index; equal counts then say that no index has more.
 func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
-	ops := 0
+	ops, steps := 0, 0
 	c := t.Bucket(bPos).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		l, err := t.lineAt(k, v)
@@ -240,6 +240,12 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 				return fmt.Errorf("%w: operation %s is not at %s", ErrCorrupt, l.Op, l.Place)
 			}
 		}
+		if l.Step != hq.NoStep {
+			steps++
+			if v, err := t.get(bStep, stepKey(l.SaleStep())); err != nil || !slices.Equal(v, key) {
+				return fmt.Errorf("%w: sale %s was not first %s at %s", ErrCorrupt, l.Sale, l.Step, l.Place)
+			}
+		}
 		if l.Outcome == hq.SetAside {
 			r.SetAside++
 			if t.Bucket(bAside).Get(key) == nil {
@@ -252,9 +258,9 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 	switch {
 	case err != nil:
 		return err
-	case last != r.Entries, t.count(bJournal) != int(r.Entries), t.count(bOp) != ops, t.count(bAside) != r.SetAside:
-		return fmt.Errorf("%w: the stream has %d lines and ends at %d, the journal has %d, operations %d of %d, set aside %d of %d", ErrCorrupt,
-			r.Entries, last, t.count(bJournal), t.count(bOp), ops, t.count(bAside), r.SetAside)
+	case last != r.Entries, t.count(bJournal) != int(r.Entries), t.count(bOp) != ops, t.count(bStep) != steps, t.count(bAside) != r.SetAside:
+		return fmt.Errorf("%w: the stream has %d lines and ends at %d, the journal has %d, operations %d of %d, steps %d of %d, set aside %d of %d", ErrCorrupt,
+			r.Entries, last, t.count(bJournal), t.count(bOp), ops, t.count(bStep), steps, t.count(bAside), r.SetAside)
 	}
 	return nil
 }

@@ -123,6 +123,11 @@ func (t *tx) saveLines(c *hq.Changes) error {
 				return err
 			}
 		}
+		if l.Step != hq.NoStep {
+			if err := t.put(bStep, stepKey(l.SaleStep()), slices.Clone(at)); err != nil {
+				return err
+			}
+		}
 		if l.Outcome == hq.SetAside {
 			if err := t.put(bAside, at, nil); err != nil {
 				return err

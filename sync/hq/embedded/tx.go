@@ -22,6 +22,7 @@ var (
 	bJournal   = []byte("journal")   // station u32, epoch u32, seq u64 -> line
 	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
+	bStep      = []byte("step")      // station u32, step u8, sale -> station, epoch, seq
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
 	bAccount   = []byte("account")   // account u64 -> record
 	bOpening   = []byte("opening")   // account u64 -> as it was brought in
@@ -37,12 +38,12 @@ var (
 )
 
 var buckets = [][]byte{
-	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bAside, bAccount, bOpening, bCard, bCardOf, bKnows,
+	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bAside, bAccount, bOpening, bCard, bCardOf, bKnows,
 	bKnown, bStream, bDown, bDownKey, bProgramme, bAlarm,
 }
 
 // schemaVersion is that of the layout above.
-const schemaVersion = 1
+const schemaVersion = 2
 
 var (
 	kSchema = []byte("schema")
@@ -258,27 +259,49 @@ func (t *tx) Nonce(station loyalty.StationID, epoch loyalty.Epoch) (n wire.Nonce
 func (t *tx) Operations(ops []loyalty.OpID) (map[loyalty.OpID]*hq.Line, error) {
 	out := make(map[loyalty.OpID]*hq.Line)
 	for _, op := range ops {
-		v, err := t.get(bOp, op[:])
+		l, err := t.first(bOp, op[:])
 		if err != nil {
 			return nil, err
 		}
-		if v == nil {
-			continue
+		if l != nil {
+			out[op] = l
 		}
-		at, err := placeOf(v)
-		if err != nil {
-			return nil, err
-		}
-		l, err := t.line(at)
-		if err != nil {
-			return nil, err
-		}
-		if l == nil {
-			return nil, fmt.Errorf("%w: operation %s is at no entry", ErrCorrupt, op)
-		}
-		out[op] = l
 	}
 	return out, nil
+}
+
+// Steps finds the entries that first took steps. See [hq.Tx].
+func (t *tx) Steps(steps []hq.SaleStep) (map[hq.SaleStep]*hq.Line, error) {
+	out := make(map[hq.SaleStep]*hq.Line)
+	for _, s := range steps {
+		l, err := t.first(bStep, stepKey(s))
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			out[s] = l
+		}
+	}
+	return out, nil
+}
+
+func stepKey(s hq.SaleStep) []byte { return append(append(u32(s.Station), byte(s.Step)), s.Sale...) }
+
+// first is the entry that an index points at; nil if there is none.
+func (t *tx) first(bucket, key []byte) (*hq.Line, error) {
+	v, err := t.get(bucket, key)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	at, err := placeOf(v)
+	if err != nil {
+		return nil, err
+	}
+	l, err := t.line(at)
+	if err == nil && l == nil {
+		err = fmt.Errorf("%w: %s points at %s, which is not there", ErrCorrupt, bucket, at)
+	}
+	return l, err
 }
 
 // SetAside lists the newest entries that could not be applied. See [hq.Tx].

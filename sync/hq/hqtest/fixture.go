@@ -140,7 +140,7 @@ func (j *Journal) Sale(account loyalty.AccountID, card loyalty.CardNumber, redee
 		j.tb.Fatalf("sell: %v", err)
 	}
 	s := loyalty.SaleClosed{
-		Sale: loyalty.SaleID(fmt.Sprintf("s-%d-%d-%d", j.Station, j.Epoch, len(j.Entries)+1)), OpenedAt: j.At, Account: account, Card: card,
+		Sale: loyalty.SaleID(fmt.Sprintf("s-%d-%d-%d-%d", j.Station, j.Epoch, j.Boot[1], len(j.Entries)+1)), OpenedAt: j.At, Account: account, Card: card,
 		Receipt: Receipt(), Redeemed: redeem, Discount: loyalty.Kopecks(redeem), Statement: cell.Statement(),
 	}
 	if earn > 0 {

@@ -203,6 +203,8 @@ func Run(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"card without account", testCardOnly},
 		{"operation under a new epoch", testReplanted},
 		{"rights used before", testUsedBefore},
+		{"sale told twice", testSaleTwice},
+		{"sale told twice, otherwise", testSaleTwiceOtherwise},
 		{"operation taken", testOperationTaken},
 		{"top-up", testTopUp},
 		{"top-up refused", testTopUpRefused},

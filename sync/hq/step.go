@@ -1,0 +1,68 @@
+package hq
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// stepOf is the step of a sale that an entry takes; NoStep if it takes none.
+func stepOf(station loyalty.StationID, b loyalty.Body) SaleStep {
+	switch b := b.(type) {
+	case loyalty.SaleOpened:
+		return SaleStep{station, b.Sale, Opened}
+	case loyalty.SaleClosed:
+		return SaleStep{station, b.Sale, Ended}
+	case loyalty.SaleVoided:
+		return SaleStep{station, b.Sale, Ended}
+	}
+	return SaleStep{}
+}
+
+func (s SaleStep) compare(o SaleStep) int {
+	return cmp.Or(cmp.Compare(s.Station, o.Station), cmp.Compare(s.Step, o.Step), cmp.Compare(s.Sale, o.Sale))
+}
+
+// restate is a step that the sale has taken before, by another operation. The station's ledger was put back to an older
+// copy, and the register told it again what it had forgotten: goods and money have changed hands once. If the station
+// has booked the same, only the cell of its new epoch counts it. If not, somebody has to look at the receipt.
+func (p *posting) restate(l *line, first *Line, step SaleStep) {
+	if sameStep(first, l) {
+		p.countAgain(l, first)
+		return
+	}
+	l.Outcome, l.Reason = SetAside, fmt.Sprintf("sale %s was %s otherwise before: %s", step.Sale, step.Step, first)
+	p.alarm(Alarm{
+		Station: l.Station, Kind: TwiceAlarm, Epoch: l.Epoch, Evidence: l.Bytes,
+		Text: fmt.Sprintf("entry %d: %s", l.Seq, l.Reason),
+	})
+}
+
+// sameStep tells whether an entry says of its sale what the first one said: the same customer, goods, money and points.
+// The operation and the moment, and what follows from them alone, are others.
+func sameStep(first *Line, l *line) bool {
+	e, err := wire.DecodeEntry(first.Bytes)
+	if err != nil {
+		return false
+	}
+	account, card := loyalty.Subject(e.Body)
+	account2, card2 := loyalty.Subject(l.entry.Body)
+	if account != account2 && (card == "" || card != card2) {
+		return false
+	}
+	switch a := e.Body.(type) {
+	case loyalty.SaleOpened:
+		b, ok := l.entry.Body.(loyalty.SaleOpened)
+		return ok && a.Reserved == b.Reserved && reflect.DeepEqual(a.Receipt, b.Receipt)
+	case loyalty.SaleClosed:
+		b, ok := l.entry.Body.(loyalty.SaleClosed)
+		return ok && a.Redeemed == b.Redeemed && a.Discount == b.Discount && a.Points() == b.Points() && reflect.DeepEqual(a.Receipt, b.Receipt)
+	case loyalty.SaleVoided:
+		_, ok := l.entry.Body.(loyalty.SaleVoided)
+		return ok
+	}
+	return false
+}
