@@ -2,6 +2,7 @@ package loyalty
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -145,17 +146,18 @@ type Account struct {
 	ID    AccountID
 	State State
 	Lots  []Lot
+	Owing
 	Standing
 }
 
-// Total is all live points, active or not.
+// Total is all live points, active or not, less what the account owes.
 func (a *Account) Total(at Instant) Points {
-	return a.sum(func(l Lot) bool { return l.Live(at) })
+	return max(0, a.sum(func(l Lot) bool { return l.Live(at) })-a.Debt)
 }
 
-// Spendable is all points that are active, whoever holds rights to them.
+// Spendable is all points that are active, less what the account owes, whoever holds rights to them.
 func (a *Account) Spendable(at Instant) Points {
-	return a.sum(func(l Lot) bool { return l.Active(at) })
+	return max(0, a.sum(func(l Lot) bool { return l.Active(at) })-a.Debt)
 }
 
 func (a *Account) sum(counts func(Lot) bool) (sum Points) {
@@ -168,7 +170,8 @@ func (a *Account) sum(counts func(Lot) bool) (sum Points) {
 }
 
 // Accrue adds a lot, joining it with one of the same activation and expiry. It returns [ErrAmount] for an amount that
-// is negative or would carry the account over [MaxAmount]; nothing is changed then. A zero lot changes nothing.
+// is negative or would carry the account over [MaxAmount]; nothing is changed then. A zero lot changes nothing. What the
+// account owes is paid first.
 func (a *Account) Accrue(l Lot) error {
 	if l.Amount == 0 {
 		return nil
@@ -176,7 +179,7 @@ func (a *Account) Accrue(l Lot) error {
 	if l.Amount < 0 || l.Amount > MaxAmount || a.held() > MaxAmount-l.Amount {
 		return fmt.Errorf("accrue %s: %w", l.Amount, ErrAmount)
 	}
-	a.put(l)
+	a.credit(l)
 	return nil
 }
 
@@ -252,7 +255,7 @@ func (a *Account) Check() error {
 			return fmt.Errorf("account %d: lots %d and %d are out of order", a.ID, i-1, i)
 		}
 	}
-	if err := a.check(); err != nil {
+	if err := errors.Join(a.Standing.check(), a.Owing.check()); err != nil {
 		return fmt.Errorf("account %d: %w", a.ID, err)
 	}
 	return nil
@@ -263,19 +266,22 @@ type Posting struct {
 	Epoch    Epoch
 	Seq      Seq
 	Redeemed Points  // taken from the lots active at RedeemAt as long as they last
-	RedeemAt Instant // when the redemption was reserved: a lot that expires while fuel flows still pays
+	RedeemAt Instant // when the redemption was reserved: a lot that expires while fuel flows still pays; of a refund, its moment
 	Accrued  []Lot
 	Counted  []Tally
 	Claims   []Claim // those that the account has used already give nothing
+	Sale     OpID    // that closed the sale: of a posting with claims, and of a refund
+	Undo
 }
 
 // moves tells whether the posting does anything at all.
 func (p *Posting) moves() bool {
-	return p.Redeemed != 0 || len(p.Accrued) != 0 || len(p.Counted) != 0 || len(p.Claims) != 0
+	return p.Redeemed != 0 || len(p.Accrued) != 0 || len(p.Counted) != 0 || len(p.Claims) != 0 || len(p.Clawed) != 0 || len(p.Uncounted) != 0
 }
 
-// Post applies a posting. If all lots together do not hold what was redeemed it returns [NotEnough], if the account
-// would hold more than [MaxAmount] or an amount is negative [ErrAmount]; nothing is changed then.
+// Post applies a posting. If all lots together do not hold what was redeemed it returns [NotEnough], unless it was a
+// refund that took the points, see [Owing]; if the account would hold more than [MaxAmount] or an amount is negative
+// [ErrAmount]. Nothing is changed then.
 //
 // The lots that were active when the points were reserved pay first. They may be gone, although nobody spent too much:
 // stations report late, and a sale reserved later but posted earlier may have taken a lot that this one needed, leaving
@@ -286,10 +292,13 @@ func (a *Account) Post(p Posting) error {
 		return fmt.Errorf("redeem %s: %w", p.Redeemed, ErrAmount)
 	}
 	held := a.held()
-	if held < p.Redeemed {
+	if a.payable() < p.Redeemed {
 		return fmt.Errorf("redeem %s of %s: %w", p.Redeemed, held, NotEnough)
 	}
-	held -= p.Redeemed
+	if err := a.mayTake(p); err != nil {
+		return err
+	}
+	held -= min(held, p.Redeemed)
 	accrued, claims := p.Accrued, p.granted(&a.Standing)
 	for _, c := range claims {
 		accrued = append(accrued[:len(accrued):len(accrued)], c.Lot)
@@ -303,14 +312,14 @@ func (a *Account) Post(p Posting) error {
 	if p.Redeemed > 0 {
 		_, rest := a.take(nil, p.Redeemed, func(l Lot) bool { return l.Active(p.RedeemAt) })
 		_, rest = a.take(nil, rest, func(l Lot) bool { return l.Live(p.RedeemAt) })
-		a.take(nil, rest, func(Lot) bool { return true })
+		_, rest = a.take(nil, rest, func(Lot) bool { return true })
+		a.Debt += rest
 		a.Lots = slices.DeleteFunc(a.Lots, func(l Lot) bool { return l.Amount == 0 })
 	}
 	for _, l := range accrued {
-		if l.Amount > 0 {
-			a.put(l)
-		}
+		a.credit(l)
 	}
+	a.takeBack(p)
 	a.Tallies = slices.Grow(a.Tallies, len(p.Counted)+len(claims))
 	for _, t := range p.Counted {
 		a.Count(t)
@@ -318,6 +327,7 @@ func (a *Account) Post(p Posting) error {
 	for _, c := range claims {
 		a.Count(c.Tally)
 	}
+	a.noteDenied(p, claims)
 	return nil
 }
 

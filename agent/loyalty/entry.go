@@ -36,7 +36,8 @@ func (c ClockMark) String() string {
 	return fmt.Sprintf("mark %d", uint8(c))
 }
 
-// Body is what an entry says: one of [Started], [SaleOpened], [SaleClosed], [SaleVoided], [CellReturned].
+// Body is what an entry says: one of [Started], [SaleOpened], [SaleClosed], [SaleVoided], [SaleRefunded],
+// [CellReturned].
 type Body interface{ isBody() }
 
 // Started says that the agent has started: the boot id ties the Mono of the entries after it together.
@@ -110,6 +111,7 @@ func (Started) isBody()      {}
 func (SaleOpened) isBody()   {}
 func (SaleClosed) isBody()   {}
 func (SaleVoided) isBody()   {}
+func (SaleRefunded) isBody() {}
 func (CellReturned) isBody() {}
 
 // Subject is whom an entry is about: the account, if known, and the card.
@@ -121,13 +123,15 @@ func Subject(b Body) (AccountID, CardNumber) {
 		return b.Account, b.Card
 	case SaleVoided:
 		return b.Account, ""
+	case SaleRefunded:
+		return b.Account, b.Card
 	case CellReturned:
 		return b.Account, ""
 	}
 	return 0, ""
 }
 
-// statement is what an entry says of the account's cell.
+// statement is what an entry says of the account's cell. A refund says nothing of it.
 func statement(b Body) (Statement, bool) {
 	switch b := b.(type) {
 	case SaleOpened:
@@ -144,12 +148,15 @@ func statement(b Body) (Statement, bool) {
 
 // PostingOf is what an entry does to its account; most entries do nothing.
 func PostingOf(epoch Epoch, seq Seq, e *Entry) (Posting, bool) {
-	c, ok := e.Body.(SaleClosed)
-	if !ok {
-		return Posting{}, false
-	}
-	p := Posting{
-		Epoch: epoch, Seq: seq, Redeemed: c.Redeemed, RedeemAt: c.OpenedAt, Accrued: c.Earned, Counted: c.Counted, Claims: c.Claims,
+	p := Posting{Epoch: epoch, Seq: seq}
+	switch b := e.Body.(type) {
+	case SaleClosed:
+		p.Redeemed, p.RedeemAt, p.Accrued, p.Counted, p.Claims = b.Redeemed, b.OpenedAt, b.Earned, b.Counted, b.Claims
+		if len(b.Claims) > 0 {
+			p.Sale = e.Op
+		}
+	case SaleRefunded:
+		p.RedeemAt, p.Accrued, p.Sale, p.Undo = e.At, b.Returned, b.Closed, b.Undo
 	}
 	return p, p.moves()
 }

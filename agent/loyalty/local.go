@@ -25,7 +25,7 @@ type Local struct {
 func (l *Local) Current() Account {
 	a := l.Snapshot.Account.Clone()
 	for _, p := range l.Own {
-		p.Redeemed = min(p.Redeemed, a.held())
+		p.Redeemed = min(p.Redeemed, a.payable())
 		if err := a.Post(p); err != nil {
 			p.Accrued, p.Claims = nil, nil
 			_ = a.Post(p) // what is redeemed was cut to what is held: it cannot fail without the lots

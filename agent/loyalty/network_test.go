@@ -112,9 +112,11 @@ func (n *network) place(s *station) loyalty.Place {
 func (n *network) step() error {
 	i := n.choose(len(n.stations))
 	s := n.stations[i]
-	switch n.choose(14) {
+	switch n.choose(16) {
 	case 12, 13:
 		return n.visit(i)
+	case 14, 15:
+		return n.refund(s)
 	case 0:
 		return n.sell(s)
 	case 1:
@@ -316,8 +318,11 @@ func (n *network) apply(m message, s *station) error {
 		return fmt.Errorf("entry %d of station %d is %s beyond its rights", m.seq, s.id, over)
 	}
 	n.applied[m.station] = m.seq
-	if c, ok := e.Body.(loyalty.SaleClosed); ok {
-		n.credits += c.Points()
+	switch b := e.Body.(type) {
+	case loyalty.SaleClosed:
+		n.credits += b.Points()
+	case loyalty.SaleRefunded:
+		n.credits += sumLots(b.Returned)
 	}
 	n.hq.Prune(n.now)
 	return nil
@@ -372,8 +377,8 @@ func (n *network) check() error {
 	for _, l := range n.hq.Account.Lots {
 		held += l.Amount
 	}
-	if outstanding > held || outstanding != n.hq.Outstanding() {
-		return fmt.Errorf("rights to %s are out (HQ says %s), and the lots hold %s", outstanding, n.hq.Outstanding(), held)
+	if held += n.hq.Account.Clawed - n.hq.Account.Debt; outstanding > held || outstanding != n.hq.Outstanding() {
+		return fmt.Errorf("rights to %s are out (HQ says %s), and the lots with what refunds have taken hold %s", outstanding, n.hq.Outstanding(), held)
 	}
 	return nil
 }
@@ -407,7 +412,7 @@ func (n *network) heal() error {
 		if net := s.cell.Used - s.cell.Voided; c.Posted != net || c.Outstanding() != 0 {
 			return fmt.Errorf("station %d spent %s, HQ has posted %s and holds %s", s.id, net, c.Posted, c.Outstanding())
 		}
-		if current := s.local.Current(); !sameLots(current.Lots, n.hq.Account.Lots) || len(s.local.Own) > 0 {
+		if current := s.local.Current(); !sameLots(current.Lots, n.hq.Account.Lots) || current.Owing != n.hq.Account.Owing || len(s.local.Own) > 0 {
 			return fmt.Errorf("station %d sees %v behind %v, HQ has %v", s.id, current.Lots, s.local.Own, n.hq.Account.Lots)
 		}
 	}

@@ -36,26 +36,29 @@ func (r *Record) Outstanding() (sum Points) {
 // is changed then. over is how much the entry used beyond what these books have issued: more than zero only if the books
 // were restored from an older backup, or the station lies.
 func (r *Record) Post(key CellKey, seq Seq, e *Entry) (over Points, err error) {
-	if st, ok := statement(e.Body); ok {
-		if err := st.Check(); err != nil {
+	st, states := statement(e.Body)
+	p, posts := PostingOf(key.Epoch, seq, e)
+	if !states && !posts {
+		return 0, nil
+	}
+	if err := st.Check(); err != nil {
+		return 0, err
+	}
+	c := r.Cells[key]
+	c.Report(st)
+	if posts {
+		if err := r.Account.Post(p); err != nil {
+			if errors.Is(err, NotEnough) {
+				err = fmt.Errorf("%w: %w", ErrOverspent, err)
+			}
 			return 0, err
 		}
-		c := r.Cells[key]
-		c.Report(st)
-		if p, ok := PostingOf(key.Epoch, seq, e); ok {
-			if err := r.Account.Post(p); err != nil {
-				if errors.Is(err, NotEnough) {
-					err = fmt.Errorf("%w: %w", ErrOverspent, err)
-				}
-				return 0, err
-			}
-			c.Posted += p.Redeemed
-		}
-		over = max(0, c.taken()-c.Issued)
-		c.Issued += over
-		r.put(key, c)
-		r.Version++
+		c.Posted += p.Redeemed
 	}
+	over = max(0, c.taken()-c.Issued)
+	c.Issued += over
+	r.put(key, c)
+	r.Version++
 	return over, nil
 }
 

@@ -41,6 +41,8 @@ type Sale struct {
 	Avail    Points
 	Cashier  string
 	Shift    uint32
+	Paid     []Lot     // what the station saw the points be taken from, in the order they were taken; none: not known
+	Refunds  []*Refund // in the order they were made
 }
 
 // Who says at whose hands an operation is done.
@@ -334,7 +336,8 @@ func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Plac
 	if s.Account != 0 { // otherwise HQ finds the account by the card, and the station has no cell of it
 		body.Statement = b.Cell.Statement()
 	}
-	if p, ok := PostingOf(at.Epoch, at.Seq, &Entry{Body: body}); ok && b.Known {
+	if p, ok := PostingOf(at.Epoch, at.Seq, &Entry{At: at.At, Op: at.Op, Body: body}); ok && b.Known {
+		s.Paid = b.Local.paying(&p)
 		b.Local.Add(p)
 	}
 	b.balances(at.At)

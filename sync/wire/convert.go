@@ -256,7 +256,7 @@ func FromReceipt(r *loyalty.Receipt) *pb.Receipt {
 func FromAccount(a *loyalty.Account) *pb.Account {
 	return &pb.Account{
 		Id: uint64(a.ID), State: uint32(a.State), Lots: fromLots(a.Lots), Joined: int64(a.Joined), RedeemOn: a.RedeemOn,
-		Advanced: int64(a.Advanced), Tallies: fromTallies(a.Tallies),
+		Advanced: int64(a.Advanced), Tallies: fromTallies(a.Tallies), Debt: uint64(a.Debt), Clawed: uint64(a.Clawed),
 	}
 }
 
@@ -269,6 +269,7 @@ func ToAccount(m *pb.Account) (loyalty.Account, error) {
 	a := loyalty.Account{ID: d.account(m.Id), State: d.state(m.State), Lots: d.lots(m.Lots)}
 	a.Joined, a.RedeemOn, a.Advanced = loyalty.Instant(m.Joined), m.RedeemOn, loyalty.Instant(m.Advanced)
 	a.Tallies = d.tallies(m.Tallies)
+	a.Debt, a.Clawed = d.counter(m.Debt), d.counter(m.Clawed)
 	d.check(a.Check())
 	return a, d.err
 }
@@ -328,6 +329,7 @@ func FromLocal(l *loyalty.Local) *pb.Local {
 		m.Own = append(m.Own, &pb.Posting{
 			Epoch: uint32(p.Epoch), Seq: uint64(p.Seq), Redeemed: uint64(p.Redeemed), RedeemAt: int64(p.RedeemAt),
 			Accrued: fromLots(p.Accrued), Counted: fromTallies(p.Counted), Claims: fromClaims(p.Claims),
+			Sale: opBytes(p.Sale), Clawed: fromLots(p.Clawed), Uncounted: fromTallies(p.Uncounted),
 		})
 	}
 	return m
@@ -344,7 +346,8 @@ func ToLocal(m *pb.Local) (loyalty.Local, error) {
 	for _, o := range m.Own {
 		p := loyalty.Posting{
 			Epoch: loyalty.Epoch(o.Epoch), Seq: loyalty.Seq(o.Seq), Redeemed: d.points(o.Redeemed), RedeemAt: loyalty.Instant(o.RedeemAt),
-			Accrued: d.lots(o.Accrued), Counted: d.tallies(o.Counted), Claims: d.claims(o.Claims),
+			Accrued: d.lots(o.Accrued), Counted: d.tallies(o.Counted), Claims: d.claims(o.Claims), Sale: d.op(o.Sale),
+			Undo: loyalty.Undo{Clawed: d.lots(o.Clawed), Uncounted: d.tallies(o.Uncounted)},
 		}
 		l.Own = append(l.Own, p)
 	}

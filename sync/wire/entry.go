@@ -41,6 +41,8 @@ func EncodeEntry(e *loyalty.Entry) ([]byte, error) {
 			Sale: string(b.Sale), Opened: opBytes(b.Opened), Account: uint64(b.Account),
 			Statement: FromStatement(b.Statement), Reason: b.Reason, Resolved: b.Resolved,
 		}}
+	case loyalty.SaleRefunded:
+		m.Body = &pb.Entry_SaleRefunded{SaleRefunded: fromRefunded(&b)}
 	case loyalty.CellReturned:
 		m.Body = &pb.Entry_CellReturned{CellReturned: &pb.CellReturned{
 			Account: uint64(b.Account), Statement: FromStatement(b.Statement),
@@ -117,6 +119,8 @@ func toBody(m *pb.Entry) (loyalty.Body, error) {
 			Sale: d.sale(v.Sale), Opened: d.op(v.Opened), Account: d.account(v.Account),
 			Statement: d.statement(v.Statement), Reason: d.text(v.Reason), Resolved: v.Resolved,
 		}
+	case *pb.Entry_SaleRefunded:
+		body = d.refunded(b.SaleRefunded)
 	case *pb.Entry_CellReturned:
 		body = loyalty.CellReturned{Account: d.account(b.CellReturned.Account), Statement: d.statement(b.CellReturned.Statement)}
 	default:

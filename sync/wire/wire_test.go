@@ -68,7 +68,16 @@ func samples() map[string]*loyalty.Entry {
 			Claims:        []loyalty.Claim{{Tally: loyalty.Tally{Counter: "code:SUMMER", From: 1, Until: 2, Amount: 1}, Lot: loyalty.Lot{Amount: 5000}}},
 			LineDiscounts: []loyalty.Kopecks{4000}, LineEarned: []loyalty.Points{5430}, Statement: stmt, Manual: "scanner broken", Resolved: true,
 		},
-		"sale-voided":   loyalty.SaleVoided{Sale: "S-1", Opened: op, Account: 42, Statement: stmt, Reason: "driver left", Resolved: true},
+		"sale-voided": loyalty.SaleVoided{Sale: "S-1", Opened: op, Account: 42, Statement: stmt, Reason: "driver left", Resolved: true},
+		"sale-refunded": loyalty.SaleRefunded{
+			Sale: "S-1", Closed: op, Refund: "R-1", Account: 42, Card: "7005000000009015", Reason: "bad fuel", Discount: 1333,
+			Lines:    []loyalty.RefundLine{{Line: 1, Volume: 10_500, Amount: 56_700}, {Line: 3, Count: 1000, Amount: 1}},
+			Returned: []loyalty.Lot{{Amount: 1333, Expires: 1_780_000_000_000}},
+			Undo: loyalty.Undo{
+				Clawed:    []loyalty.Lot{{Amount: 105, ActiveFrom: 1_764_000_100_000, Expires: 1_795_536_000_000}},
+				Uncounted: []loyalty.Tally{{Counter: "tier", From: 1_763_900_000_000, Until: 1_771_700_000_000, Amount: 10_500}},
+			},
+		},
 		"cell-returned": loyalty.CellReturned{Account: 42, Statement: stmt},
 	} {
 		e := head

@@ -482,6 +482,7 @@ type Entry struct {
 	//	*Entry_SaleClosed
 	//	*Entry_SaleVoided
 	//	*Entry_CellReturned
+	//	*Entry_SaleRefunded
 	Body          isEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -618,6 +619,15 @@ func (x *Entry) GetCellReturned() *CellReturned {
 	return nil
 }
 
+func (x *Entry) GetSaleRefunded() *SaleRefunded {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_SaleRefunded); ok {
+			return x.SaleRefunded
+		}
+	}
+	return nil
+}
+
 type isEntry_Body interface {
 	isEntry_Body()
 }
@@ -642,6 +652,10 @@ type Entry_CellReturned struct {
 	CellReturned *CellReturned `protobuf:"bytes,20,opt,name=cell_returned,json=cellReturned,proto3,oneof"`
 }
 
+type Entry_SaleRefunded struct {
+	SaleRefunded *SaleRefunded `protobuf:"bytes,21,opt,name=sale_refunded,json=saleRefunded,proto3,oneof"`
+}
+
 func (*Entry_Started) isEntry_Body() {}
 
 func (*Entry_SaleOpened) isEntry_Body() {}
@@ -651,6 +665,8 @@ func (*Entry_SaleClosed) isEntry_Body() {}
 func (*Entry_SaleVoided) isEntry_Body() {}
 
 func (*Entry_CellReturned) isEntry_Body() {}
+
+func (*Entry_SaleRefunded) isEntry_Body() {}
 
 type Started struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1052,6 +1068,198 @@ func (x *SaleVoided) GetResolved() bool {
 	return false
 }
 
+type SaleRefunded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sale          string                 `protobuf:"bytes,1,opt,name=sale,proto3" json:"sale,omitempty"`
+	Closed        []byte                 `protobuf:"bytes,2,opt,name=closed,proto3" json:"closed,omitempty"` // operation that closed the sale
+	Refund        string                 `protobuf:"bytes,3,opt,name=refund,proto3" json:"refund,omitempty"`
+	Account       uint64                 `protobuf:"varint,4,opt,name=account,proto3" json:"account,omitempty"`
+	Card          string                 `protobuf:"bytes,5,opt,name=card,proto3" json:"card,omitempty"`
+	Lines         []*RefundLine          `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
+	Discount      uint64                 `protobuf:"varint,7,opt,name=discount,proto3" json:"discount,omitempty"` // kopecks of the lines that points had paid
+	Returned      []*Lot                 `protobuf:"bytes,8,rep,name=returned,proto3" json:"returned,omitempty"`  // the points that had paid them
+	Clawed        []*Lot                 `protobuf:"bytes,9,rep,name=clawed,proto3" json:"clawed,omitempty"`      // points that the lines had earned
+	Uncounted     []*Tally               `protobuf:"bytes,10,rep,name=uncounted,proto3" json:"uncounted,omitempty"`
+	Reason        string                 `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaleRefunded) Reset() {
+	*x = SaleRefunded{}
+	mi := &file_azs_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaleRefunded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaleRefunded) ProtoMessage() {}
+
+func (x *SaleRefunded) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaleRefunded.ProtoReflect.Descriptor instead.
+func (*SaleRefunded) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SaleRefunded) GetSale() string {
+	if x != nil {
+		return x.Sale
+	}
+	return ""
+}
+
+func (x *SaleRefunded) GetClosed() []byte {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *SaleRefunded) GetRefund() string {
+	if x != nil {
+		return x.Refund
+	}
+	return ""
+}
+
+func (x *SaleRefunded) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *SaleRefunded) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *SaleRefunded) GetLines() []*RefundLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *SaleRefunded) GetDiscount() uint64 {
+	if x != nil {
+		return x.Discount
+	}
+	return 0
+}
+
+func (x *SaleRefunded) GetReturned() []*Lot {
+	if x != nil {
+		return x.Returned
+	}
+	return nil
+}
+
+func (x *SaleRefunded) GetClawed() []*Lot {
+	if x != nil {
+		return x.Clawed
+	}
+	return nil
+}
+
+func (x *SaleRefunded) GetUncounted() []*Tally {
+	if x != nil {
+		return x.Uncounted
+	}
+	return nil
+}
+
+func (x *SaleRefunded) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type RefundLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Line          uint32                 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`     // of the receipt, from 1
+	Volume        uint64                 `protobuf:"varint,2,opt,name=volume,proto3" json:"volume,omitempty"` // millilitres
+	Count         uint64                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`   // thousandths of a piece
+	Amount        uint64                 `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"` // kopecks
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundLine) Reset() {
+	*x = RefundLine{}
+	mi := &file_azs_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundLine) ProtoMessage() {}
+
+func (x *RefundLine) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundLine.ProtoReflect.Descriptor instead.
+func (*RefundLine) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RefundLine) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *RefundLine) GetVolume() uint64 {
+	if x != nil {
+		return x.Volume
+	}
+	return 0
+}
+
+func (x *RefundLine) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *RefundLine) GetAmount() uint64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
 type CellReturned struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -1062,7 +1270,7 @@ type CellReturned struct {
 
 func (x *CellReturned) Reset() {
 	*x = CellReturned{}
-	mi := &file_azs_proto_msgTypes[11]
+	mi := &file_azs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1282,7 @@ func (x *CellReturned) String() string {
 func (*CellReturned) ProtoMessage() {}
 
 func (x *CellReturned) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[11]
+	mi := &file_azs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1295,7 @@ func (x *CellReturned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellReturned.ProtoReflect.Descriptor instead.
 func (*CellReturned) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{11}
+	return file_azs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CellReturned) GetAccount() uint64 {
@@ -1124,7 +1332,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_azs_proto_msgTypes[12]
+	mi := &file_azs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1344,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[12]
+	mi := &file_azs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1357,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{12}
+	return file_azs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Hello) GetStation() uint32 {
@@ -1254,7 +1462,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_azs_proto_msgTypes[13]
+	mi := &file_azs_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1474,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[13]
+	mi := &file_azs_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1487,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{13}
+	return file_azs_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Batch) GetSchema() uint32 {
@@ -1354,7 +1562,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_azs_proto_msgTypes[14]
+	mi := &file_azs_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1574,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[14]
+	mi := &file_azs_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1587,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{14}
+	return file_azs_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Entries) GetEntry() [][]byte {
@@ -1399,7 +1607,7 @@ type DownAck struct {
 
 func (x *DownAck) Reset() {
 	*x = DownAck{}
-	mi := &file_azs_proto_msgTypes[15]
+	mi := &file_azs_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1619,7 @@ func (x *DownAck) String() string {
 func (*DownAck) ProtoMessage() {}
 
 func (x *DownAck) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[15]
+	mi := &file_azs_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1632,7 @@ func (x *DownAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownAck.ProtoReflect.Descriptor instead.
 func (*DownAck) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{15}
+	return file_azs_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DownAck) GetStream() uint64 {
@@ -1455,7 +1663,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_azs_proto_msgTypes[16]
+	mi := &file_azs_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1675,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[16]
+	mi := &file_azs_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1688,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{16}
+	return file_azs_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Ask) GetId() uint64 {
@@ -1535,7 +1743,7 @@ type TopUp struct {
 
 func (x *TopUp) Reset() {
 	*x = TopUp{}
-	mi := &file_azs_proto_msgTypes[17]
+	mi := &file_azs_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1755,7 @@ func (x *TopUp) String() string {
 func (*TopUp) ProtoMessage() {}
 
 func (x *TopUp) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[17]
+	mi := &file_azs_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1768,7 @@ func (x *TopUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopUp.ProtoReflect.Descriptor instead.
 func (*TopUp) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{17}
+	return file_azs_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TopUp) GetStatement() *Statement {
@@ -1596,7 +1804,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_azs_proto_msgTypes[18]
+	mi := &file_azs_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1608,7 +1816,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[18]
+	mi := &file_azs_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1621,7 +1829,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{18}
+	return file_azs_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *State) GetStation() uint32 {
@@ -1711,7 +1919,7 @@ type Scanner struct {
 
 func (x *Scanner) Reset() {
 	*x = Scanner{}
-	mi := &file_azs_proto_msgTypes[19]
+	mi := &file_azs_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1931,7 @@ func (x *Scanner) String() string {
 func (*Scanner) ProtoMessage() {}
 
 func (x *Scanner) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[19]
+	mi := &file_azs_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1944,7 @@ func (x *Scanner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scanner.ProtoReflect.Descriptor instead.
 func (*Scanner) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{19}
+	return file_azs_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Scanner) GetName() string {
@@ -1769,7 +1977,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_azs_proto_msgTypes[20]
+	mi := &file_azs_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1989,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[20]
+	mi := &file_azs_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +2002,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{20}
+	return file_azs_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Cursor) GetEpoch() uint32 {
@@ -1867,7 +2075,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_azs_proto_msgTypes[21]
+	mi := &file_azs_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2087,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[21]
+	mi := &file_azs_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2100,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{21}
+	return file_azs_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ack) GetEpoch() uint32 {
@@ -1948,7 +2156,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_azs_proto_msgTypes[22]
+	mi := &file_azs_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2168,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[22]
+	mi := &file_azs_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2181,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{22}
+	return file_azs_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Quarantined) GetSeq() uint64 {
@@ -2012,7 +2220,7 @@ type Down struct {
 
 func (x *Down) Reset() {
 	*x = Down{}
-	mi := &file_azs_proto_msgTypes[23]
+	mi := &file_azs_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2024,7 +2232,7 @@ func (x *Down) String() string {
 func (*Down) ProtoMessage() {}
 
 func (x *Down) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[23]
+	mi := &file_azs_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +2245,7 @@ func (x *Down) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Down.ProtoReflect.Descriptor instead.
 func (*Down) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{23}
+	return file_azs_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Down) GetStream() uint64 {
@@ -2090,7 +2298,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_azs_proto_msgTypes[24]
+	mi := &file_azs_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2310,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[24]
+	mi := &file_azs_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2323,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{24}
+	return file_azs_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Item) GetItem() isItem_Item {
@@ -2198,13 +2406,15 @@ type Account struct {
 	RedeemOn      bool                   `protobuf:"varint,5,opt,name=redeem_on,json=redeemOn,proto3" json:"redeem_on,omitempty"` // the customer has switched redeeming on
 	Advanced      int64                  `protobuf:"varint,6,opt,name=advanced,proto3" json:"advanced,omitempty"`                 // ms since the Unix epoch
 	Tallies       []*Tally               `protobuf:"bytes,7,rep,name=tallies,proto3" json:"tallies,omitempty"`
+	Debt          uint64                 `protobuf:"varint,8,opt,name=debt,proto3" json:"debt,omitempty"`     // hundredths of a point that refunds took and the account did not hold
+	Clawed        uint64                 `protobuf:"varint,9,opt,name=clawed,proto3" json:"clawed,omitempty"` // all that refunds ever took
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_azs_proto_msgTypes[25]
+	mi := &file_azs_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2426,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[25]
+	mi := &file_azs_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2439,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{25}
+	return file_azs_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Account) GetId() uint64 {
@@ -2281,6 +2491,20 @@ func (x *Account) GetTallies() []*Tally {
 	return nil
 }
 
+func (x *Account) GetDebt() uint64 {
+	if x != nil {
+		return x.Debt
+	}
+	return 0
+}
+
+func (x *Account) GetClawed() uint64 {
+	if x != nil {
+		return x.Clawed
+	}
+	return 0
+}
+
 type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       *Account               `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2295,7 +2519,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_azs_proto_msgTypes[26]
+	mi := &file_azs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2531,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[26]
+	mi := &file_azs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2544,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{26}
+	return file_azs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Snapshot) GetAccount() *Account {
@@ -2380,7 +2604,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2616,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2629,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{27}
+	return file_azs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Card) GetNumber() string {
@@ -2467,7 +2691,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2703,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2716,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{28}
+	return file_azs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Programme) GetVersion() uint32 {
@@ -2520,7 +2744,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +2756,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +2769,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{29}
+	return file_azs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Notice) GetId() uint64 {
@@ -2583,7 +2807,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2819,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2832,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{30}
+	return file_azs_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -2664,7 +2888,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +2900,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +2913,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{31}
+	return file_azs_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Grant) GetAccount() uint64 {
@@ -2722,13 +2946,16 @@ type Posting struct {
 	Accrued       []*Lot                 `protobuf:"bytes,5,rep,name=accrued,proto3" json:"accrued,omitempty"`
 	Counted       []*Tally               `protobuf:"bytes,6,rep,name=counted,proto3" json:"counted,omitempty"`
 	Claims        []*Claim               `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty"`
+	Sale          []byte                 `protobuf:"bytes,8,opt,name=sale,proto3" json:"sale,omitempty"` // operation that closed the sale, of claims and refunds
+	Clawed        []*Lot                 `protobuf:"bytes,9,rep,name=clawed,proto3" json:"clawed,omitempty"`
+	Uncounted     []*Tally               `protobuf:"bytes,10,rep,name=uncounted,proto3" json:"uncounted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Posting) Reset() {
 	*x = Posting{}
-	mi := &file_azs_proto_msgTypes[32]
+	mi := &file_azs_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2967,7 @@ func (x *Posting) String() string {
 func (*Posting) ProtoMessage() {}
 
 func (x *Posting) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[32]
+	mi := &file_azs_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2980,7 @@ func (x *Posting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Posting.ProtoReflect.Descriptor instead.
 func (*Posting) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{32}
+	return file_azs_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Posting) GetEpoch() uint32 {
@@ -2805,6 +3032,27 @@ func (x *Posting) GetClaims() []*Claim {
 	return nil
 }
 
+func (x *Posting) GetSale() []byte {
+	if x != nil {
+		return x.Sale
+	}
+	return nil
+}
+
+func (x *Posting) GetClawed() []*Lot {
+	if x != nil {
+		return x.Clawed
+	}
+	return nil
+}
+
+func (x *Posting) GetUncounted() []*Tally {
+	if x != nil {
+		return x.Uncounted
+	}
+	return nil
+}
+
 type Local struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
@@ -2815,7 +3063,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_azs_proto_msgTypes[33]
+	mi := &file_azs_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +3075,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[33]
+	mi := &file_azs_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +3088,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{33}
+	return file_azs_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Local) GetSnapshot() *Snapshot {
@@ -2889,7 +3137,7 @@ const file_azs_proto_rawDesc = "" +
 	"\tStatement\x12\x12\n" +
 	"\x04used\x18\x01 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06voided\x18\x02 \x01(\x04R\x06voided\x12\x1a\n" +
-	"\breturned\x18\x03 \x01(\x04R\breturned\"\xb6\x03\n" +
+	"\breturned\x18\x03 \x01(\x04R\breturned\"\xf3\x03\n" +
 	"\x05Entry\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04mono\x18\x02 \x01(\x04R\x04mono\x12\x14\n" +
@@ -2905,7 +3153,8 @@ const file_azs_proto_rawDesc = "" +
 	"saleClosed\x125\n" +
 	"\vsale_voided\x18\x13 \x01(\v2\x12.azs.v1.SaleVoidedH\x00R\n" +
 	"saleVoided\x12;\n" +
-	"\rcell_returned\x18\x14 \x01(\v2\x14.azs.v1.CellReturnedH\x00R\fcellReturnedB\x06\n" +
+	"\rcell_returned\x18\x14 \x01(\v2\x14.azs.v1.CellReturnedH\x00R\fcellReturned\x12;\n" +
+	"\rsale_refunded\x18\x15 \x01(\v2\x14.azs.v1.SaleRefundedH\x00R\fsaleRefundedB\x06\n" +
 	"\x04body\"K\n" +
 	"\aStarted\x12\x12\n" +
 	"\x04boot\x18\x01 \x01(\fR\x04boot\x12\x18\n" +
@@ -2947,7 +3196,26 @@ const file_azs_proto_rawDesc = "" +
 	"\aaccount\x18\x03 \x01(\x04R\aaccount\x12/\n" +
 	"\tstatement\x18\x04 \x01(\v2\x11.azs.v1.StatementR\tstatement\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
-	"\bresolved\x18\x06 \x01(\bR\bresolved\"Y\n" +
+	"\bresolved\x18\x06 \x01(\bR\bresolved\"\xd9\x02\n" +
+	"\fSaleRefunded\x12\x12\n" +
+	"\x04sale\x18\x01 \x01(\tR\x04sale\x12\x16\n" +
+	"\x06closed\x18\x02 \x01(\fR\x06closed\x12\x16\n" +
+	"\x06refund\x18\x03 \x01(\tR\x06refund\x12\x18\n" +
+	"\aaccount\x18\x04 \x01(\x04R\aaccount\x12\x12\n" +
+	"\x04card\x18\x05 \x01(\tR\x04card\x12(\n" +
+	"\x05lines\x18\x06 \x03(\v2\x12.azs.v1.RefundLineR\x05lines\x12\x1a\n" +
+	"\bdiscount\x18\a \x01(\x04R\bdiscount\x12'\n" +
+	"\breturned\x18\b \x03(\v2\v.azs.v1.LotR\breturned\x12#\n" +
+	"\x06clawed\x18\t \x03(\v2\v.azs.v1.LotR\x06clawed\x12+\n" +
+	"\tuncounted\x18\n" +
+	" \x03(\v2\r.azs.v1.TallyR\tuncounted\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\"f\n" +
+	"\n" +
+	"RefundLine\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\rR\x04line\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\x04R\x06volume\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\x04R\x06amount\"Y\n" +
 	"\fCellReturned\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12/\n" +
 	"\tstatement\x18\x02 \x01(\v2\x11.azs.v1.StatementR\tstatement\"\xbe\x02\n" +
@@ -3040,7 +3308,7 @@ const file_azs_proto_rawDesc = "" +
 	"\x04card\x18\x02 \x01(\v2\f.azs.v1.CardH\x00R\x04card\x121\n" +
 	"\tprogramme\x18\x03 \x01(\v2\x11.azs.v1.ProgrammeH\x00R\tprogramme\x12(\n" +
 	"\x06notice\x18\x04 \x01(\v2\x0e.azs.v1.NoticeH\x00R\x06noticeB\x06\n" +
-	"\x04item\"\xca\x01\n" +
+	"\x04item\"\xf6\x01\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\rR\x05state\x12\x1f\n" +
@@ -3048,7 +3316,9 @@ const file_azs_proto_rawDesc = "" +
 	"\x06joined\x18\x04 \x01(\x03R\x06joined\x12\x1b\n" +
 	"\tredeem_on\x18\x05 \x01(\bR\bredeemOn\x12\x1a\n" +
 	"\badvanced\x18\x06 \x01(\x03R\badvanced\x12'\n" +
-	"\atallies\x18\a \x03(\v2\r.azs.v1.TallyR\atallies\"\xb2\x01\n" +
+	"\atallies\x18\a \x03(\v2\r.azs.v1.TallyR\atallies\x12\x12\n" +
+	"\x04debt\x18\b \x01(\x04R\x04debt\x12\x16\n" +
+	"\x06clawed\x18\t \x01(\x04R\x06clawed\"\xb2\x01\n" +
 	"\bSnapshot\x12)\n" +
 	"\aaccount\x18\x01 \x01(\v2\x0f.azs.v1.AccountR\aaccount\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x13\n" +
@@ -3084,7 +3354,7 @@ const file_azs_proto_rawDesc = "" +
 	"\x05Grant\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x16\n" +
-	"\x06issued\x18\x03 \x01(\x04R\x06issued\"\xe1\x01\n" +
+	"\x06issued\x18\x03 \x01(\x04R\x06issued\"\xc7\x02\n" +
 	"\aPosting\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x1a\n" +
@@ -3092,7 +3362,11 @@ const file_azs_proto_rawDesc = "" +
 	"\tredeem_at\x18\x04 \x01(\x03R\bredeemAt\x12%\n" +
 	"\aaccrued\x18\x05 \x03(\v2\v.azs.v1.LotR\aaccrued\x12'\n" +
 	"\acounted\x18\x06 \x03(\v2\r.azs.v1.TallyR\acounted\x12%\n" +
-	"\x06claims\x18\a \x03(\v2\r.azs.v1.ClaimR\x06claims\"X\n" +
+	"\x06claims\x18\a \x03(\v2\r.azs.v1.ClaimR\x06claims\x12\x12\n" +
+	"\x04sale\x18\b \x01(\fR\x04sale\x12#\n" +
+	"\x06clawed\x18\t \x03(\v2\v.azs.v1.LotR\x06clawed\x12+\n" +
+	"\tuncounted\x18\n" +
+	" \x03(\v2\r.azs.v1.TallyR\tuncounted\"X\n" +
 	"\x05Local\x12,\n" +
 	"\bsnapshot\x18\x01 \x01(\v2\x10.azs.v1.SnapshotR\bsnapshot\x12!\n" +
 	"\x03own\x18\x02 \x03(\v2\x0f.azs.v1.PostingR\x03own*w\n" +
@@ -3117,7 +3391,7 @@ func file_azs_proto_rawDescGZIP() []byte {
 }
 
 var file_azs_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_azs_proto_goTypes = []any{
 	(Verdict)(0),         // 0: azs.v1.Verdict
 	(*Lot)(nil),          // 1: azs.v1.Lot
@@ -3131,29 +3405,31 @@ var file_azs_proto_goTypes = []any{
 	(*SaleOpened)(nil),   // 9: azs.v1.SaleOpened
 	(*SaleClosed)(nil),   // 10: azs.v1.SaleClosed
 	(*SaleVoided)(nil),   // 11: azs.v1.SaleVoided
-	(*CellReturned)(nil), // 12: azs.v1.CellReturned
-	(*Hello)(nil),        // 13: azs.v1.Hello
-	(*Batch)(nil),        // 14: azs.v1.Batch
-	(*Entries)(nil),      // 15: azs.v1.Entries
-	(*DownAck)(nil),      // 16: azs.v1.DownAck
-	(*Ask)(nil),          // 17: azs.v1.Ask
-	(*TopUp)(nil),        // 18: azs.v1.TopUp
-	(*State)(nil),        // 19: azs.v1.State
-	(*Scanner)(nil),      // 20: azs.v1.Scanner
-	(*Cursor)(nil),       // 21: azs.v1.Cursor
-	(*Ack)(nil),          // 22: azs.v1.Ack
-	(*Quarantined)(nil),  // 23: azs.v1.Quarantined
-	(*Down)(nil),         // 24: azs.v1.Down
-	(*Item)(nil),         // 25: azs.v1.Item
-	(*Account)(nil),      // 26: azs.v1.Account
-	(*Snapshot)(nil),     // 27: azs.v1.Snapshot
-	(*Card)(nil),         // 28: azs.v1.Card
-	(*Programme)(nil),    // 29: azs.v1.Programme
-	(*Notice)(nil),       // 30: azs.v1.Notice
-	(*Answer)(nil),       // 31: azs.v1.Answer
-	(*Grant)(nil),        // 32: azs.v1.Grant
-	(*Posting)(nil),      // 33: azs.v1.Posting
-	(*Local)(nil),        // 34: azs.v1.Local
+	(*SaleRefunded)(nil), // 12: azs.v1.SaleRefunded
+	(*RefundLine)(nil),   // 13: azs.v1.RefundLine
+	(*CellReturned)(nil), // 14: azs.v1.CellReturned
+	(*Hello)(nil),        // 15: azs.v1.Hello
+	(*Batch)(nil),        // 16: azs.v1.Batch
+	(*Entries)(nil),      // 17: azs.v1.Entries
+	(*DownAck)(nil),      // 18: azs.v1.DownAck
+	(*Ask)(nil),          // 19: azs.v1.Ask
+	(*TopUp)(nil),        // 20: azs.v1.TopUp
+	(*State)(nil),        // 21: azs.v1.State
+	(*Scanner)(nil),      // 22: azs.v1.Scanner
+	(*Cursor)(nil),       // 23: azs.v1.Cursor
+	(*Ack)(nil),          // 24: azs.v1.Ack
+	(*Quarantined)(nil),  // 25: azs.v1.Quarantined
+	(*Down)(nil),         // 26: azs.v1.Down
+	(*Item)(nil),         // 27: azs.v1.Item
+	(*Account)(nil),      // 28: azs.v1.Account
+	(*Snapshot)(nil),     // 29: azs.v1.Snapshot
+	(*Card)(nil),         // 30: azs.v1.Card
+	(*Programme)(nil),    // 31: azs.v1.Programme
+	(*Notice)(nil),       // 32: azs.v1.Notice
+	(*Answer)(nil),       // 33: azs.v1.Answer
+	(*Grant)(nil),        // 34: azs.v1.Grant
+	(*Posting)(nil),      // 35: azs.v1.Posting
+	(*Local)(nil),        // 36: azs.v1.Local
 }
 var file_azs_proto_depIdxs = []int32{
 	2,  // 0: azs.v1.Claim.tally:type_name -> azs.v1.Tally
@@ -3163,42 +3439,49 @@ var file_azs_proto_depIdxs = []int32{
 	9,  // 4: azs.v1.Entry.sale_opened:type_name -> azs.v1.SaleOpened
 	10, // 5: azs.v1.Entry.sale_closed:type_name -> azs.v1.SaleClosed
 	11, // 6: azs.v1.Entry.sale_voided:type_name -> azs.v1.SaleVoided
-	12, // 7: azs.v1.Entry.cell_returned:type_name -> azs.v1.CellReturned
-	5,  // 8: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
-	6,  // 9: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
-	5,  // 10: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
-	1,  // 11: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
-	6,  // 12: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
-	2,  // 13: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
-	3,  // 14: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
-	6,  // 15: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
-	6,  // 16: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
-	18, // 17: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
-	6,  // 18: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
-	20, // 19: azs.v1.State.scanners:type_name -> azs.v1.Scanner
-	0,  // 20: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
-	23, // 21: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
-	25, // 22: azs.v1.Down.items:type_name -> azs.v1.Item
-	27, // 23: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
-	28, // 24: azs.v1.Item.card:type_name -> azs.v1.Card
-	29, // 25: azs.v1.Item.programme:type_name -> azs.v1.Programme
-	30, // 26: azs.v1.Item.notice:type_name -> azs.v1.Notice
-	1,  // 27: azs.v1.Account.lots:type_name -> azs.v1.Lot
-	2,  // 28: azs.v1.Account.tallies:type_name -> azs.v1.Tally
-	26, // 29: azs.v1.Snapshot.account:type_name -> azs.v1.Account
-	28, // 30: azs.v1.Answer.card:type_name -> azs.v1.Card
-	27, // 31: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
-	32, // 32: azs.v1.Answer.grant:type_name -> azs.v1.Grant
-	1,  // 33: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
-	2,  // 34: azs.v1.Posting.counted:type_name -> azs.v1.Tally
-	3,  // 35: azs.v1.Posting.claims:type_name -> azs.v1.Claim
-	27, // 36: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
-	33, // 37: azs.v1.Local.own:type_name -> azs.v1.Posting
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	14, // 7: azs.v1.Entry.cell_returned:type_name -> azs.v1.CellReturned
+	12, // 8: azs.v1.Entry.sale_refunded:type_name -> azs.v1.SaleRefunded
+	5,  // 9: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
+	6,  // 10: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
+	5,  // 11: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
+	1,  // 12: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
+	6,  // 13: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
+	2,  // 14: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
+	3,  // 15: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
+	6,  // 16: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
+	13, // 17: azs.v1.SaleRefunded.lines:type_name -> azs.v1.RefundLine
+	1,  // 18: azs.v1.SaleRefunded.returned:type_name -> azs.v1.Lot
+	1,  // 19: azs.v1.SaleRefunded.clawed:type_name -> azs.v1.Lot
+	2,  // 20: azs.v1.SaleRefunded.uncounted:type_name -> azs.v1.Tally
+	6,  // 21: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
+	20, // 22: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
+	6,  // 23: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
+	22, // 24: azs.v1.State.scanners:type_name -> azs.v1.Scanner
+	0,  // 25: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
+	25, // 26: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
+	27, // 27: azs.v1.Down.items:type_name -> azs.v1.Item
+	29, // 28: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
+	30, // 29: azs.v1.Item.card:type_name -> azs.v1.Card
+	31, // 30: azs.v1.Item.programme:type_name -> azs.v1.Programme
+	32, // 31: azs.v1.Item.notice:type_name -> azs.v1.Notice
+	1,  // 32: azs.v1.Account.lots:type_name -> azs.v1.Lot
+	2,  // 33: azs.v1.Account.tallies:type_name -> azs.v1.Tally
+	28, // 34: azs.v1.Snapshot.account:type_name -> azs.v1.Account
+	30, // 35: azs.v1.Answer.card:type_name -> azs.v1.Card
+	29, // 36: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
+	34, // 37: azs.v1.Answer.grant:type_name -> azs.v1.Grant
+	1,  // 38: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
+	2,  // 39: azs.v1.Posting.counted:type_name -> azs.v1.Tally
+	3,  // 40: azs.v1.Posting.claims:type_name -> azs.v1.Claim
+	1,  // 41: azs.v1.Posting.clawed:type_name -> azs.v1.Lot
+	2,  // 42: azs.v1.Posting.uncounted:type_name -> azs.v1.Tally
+	29, // 43: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
+	35, // 44: azs.v1.Local.own:type_name -> azs.v1.Posting
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_azs_proto_init() }
@@ -3212,8 +3495,9 @@ func file_azs_proto_init() {
 		(*Entry_SaleClosed)(nil),
 		(*Entry_SaleVoided)(nil),
 		(*Entry_CellReturned)(nil),
+		(*Entry_SaleRefunded)(nil),
 	}
-	file_azs_proto_msgTypes[24].OneofWrappers = []any{
+	file_azs_proto_msgTypes[26].OneofWrappers = []any{
 		(*Item_Snapshot)(nil),
 		(*Item_Card)(nil),
 		(*Item_Programme)(nil),
@@ -3225,7 +3509,7 @@ func file_azs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_azs_proto_rawDesc), len(file_azs_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
