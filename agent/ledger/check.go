@@ -126,8 +126,9 @@ type checker struct {
 
 	open     map[loyalty.SaleID]loyalty.OpID // sales by their own record
 	listed   map[loyalty.SaleID]loyalty.OpID // sales by the index
-	ended    map[place]loyalty.SaleID        // by the sales
-	ends     map[place]loyalty.SaleID        // by the journal
+	ended    map[place]loyalty.SaleID        // where sales ended and were refunded, by the sales
+	ends     map[place]loyalty.SaleID        // the same, by the journal
+	lasts    map[place]bool                  // the last entry of each sale that ended, which keeps it from being trimmed
 	reserved map[loyalty.AccountID]loyalty.Points
 	cells    map[loyalty.AccountID]cell
 	left     map[loyalty.AccountID]bool
@@ -146,6 +147,7 @@ type placeOf struct{ through place }
 type posted struct {
 	redeemed loyalty.Points
 	accrued  loyalty.Points
+	clawed   loyalty.Points
 }
 
 func newChecker(ctx context.Context, progress func(uint64)) *checker {
@@ -156,7 +158,7 @@ func newChecker(ctx context.Context, progress func(uint64)) *checker {
 		cells: make(map[loyalty.AccountID]cell), left: make(map[loyalty.AccountID]bool),
 		stated: make(map[loyalty.AccountID]loyalty.Statement), accounts: make(map[loyalty.AccountID]placeOf),
 		own: make(map[loyalty.AccountID]map[place]posted), owed: make(map[loyalty.AccountID]map[place]posted),
-		postedAt: make(map[loyalty.OpID]place),
+		postedAt: make(map[loyalty.OpID]place), lasts: make(map[place]bool),
 	}
 }
 
@@ -292,6 +294,9 @@ func note(m map[loyalty.AccountID]map[place]posted, id loyalty.AccountID, p loya
 	for _, lot := range p.Accrued {
 		x.accrued += lot.Amount
 	}
+	for _, lot := range p.Clawed {
+		x.clawed += lot.Amount
+	}
 	m[id][place{p.Epoch, p.Seq}] = x
 }
 
@@ -327,6 +332,10 @@ func (c *checker) sale(key, v []byte) error {
 			return fmt.Errorf("ended with entry %d as sale %q did", at.seq, other)
 		}
 		c.ended[at] = s.ID
+		for _, f := range s.Refunds {
+			c.ended[place{f.Epoch, f.Seq}] = s.ID
+		}
+		c.lasts[s.last()] = true
 	default:
 		return fmt.Errorf("state %d", s.State)
 	}
@@ -378,7 +387,7 @@ func (c *checker) follow(p place, e *loyalty.Entry) {
 			c.postedAt[e.Op] = p
 		}
 	}
-	if sale := endedSale(e.Body); sale != "" {
+	if sale := saleOf(e.Body); sale != "" {
 		c.ends[p] = sale
 	}
 }

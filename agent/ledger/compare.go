@@ -89,17 +89,18 @@ func (c *checker) compareSales() {
 	}
 }
 
-// compareEnds holds the ends of sales against the journal of the epoch. An entry that a later epoch has written again ends
-// nothing any more: the sale has moved on to the new one.
+// compareEnds holds the ends and refunds of sales against the journal of the epoch. An entry that a later epoch has written again ends
+// nothing any more: the sale has moved on to the new one. Of a sale that was refunded later, the end may be trimmed.
 func (c *checker) compareEnds() {
 	for p, id := range c.ended {
-		if p.epoch == c.st.epoch && c.ends[p] != id {
-			c.found("sale %q ended with entry %d of epoch %d, which the journal does not say", id, p.seq, p.epoch)
+		trimmed := p.seq < c.first && !c.lasts[p]
+		if p.epoch == c.st.epoch && c.ends[p] != id && !trimmed {
+			c.found("sale %q stands at entry %d of epoch %d, which the journal does not say", id, p.seq, p.epoch)
 		}
 	}
 	for p, id := range c.ends {
 		if p.epoch == c.st.epoch && c.ended[p] != id {
-			c.found("entry %d of epoch %d ended sale %q, which does not say so", p.seq, p.epoch, id)
+			c.found("entry %d of epoch %d ended or refunded sale %q, which does not say so", p.seq, p.epoch, id)
 		}
 	}
 }

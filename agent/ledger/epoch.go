@@ -180,6 +180,14 @@ func endedSale(b loyalty.Body) loyalty.SaleID {
 	return ""
 }
 
+// saleOf is the sale that the entry ended or refunded.
+func saleOf(b loyalty.Body) loyalty.SaleID {
+	if r, ok := b.(loyalty.SaleRefunded); ok {
+		return r.Sale
+	}
+	return endedSale(b)
+}
+
 // clearCells forgets the rights of the epoch before.
 func (t *txn) clearCells() error {
 	for _, name := range []string{bucketCell, bucketLeft} {
@@ -262,6 +270,10 @@ func (t *txn) plant(x tailEntry, cells map[loyalty.AccountID]*cell) error {
 		}
 		b.Statement = c.Statement()
 		e.Body = b
+	case loyalty.SaleRefunded:
+		if err := t.moveRefund(b, x.old, p); err != nil {
+			return err
+		}
 	case loyalty.CellReturned:
 		b.Statement = c.Statement()
 		e.Body = b

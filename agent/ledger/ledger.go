@@ -53,7 +53,8 @@ type Config struct {
 	Rand io.Reader
 	// MaxSize bounds the file, in bytes. Default: 4 GiB. A part of it is kept back, see room.go.
 	MaxSize int64
-	// Retain is how long acknowledged entries and the sales that ended in them are kept. Default: 90 days.
+	// Retain is how long acknowledged entries and the sales that ended in them are kept; a sale
+	// that was refunded is kept as long as its last refund. Default: 90 days.
 	Retain time.Duration
 	// VerifyBytes is the size up to which Open reads the whole file and checks structure and checksums before it trusts
 	// it; a larger file is checked page by page as it is used, and read whole only after two runs in a row have ended

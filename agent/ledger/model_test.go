@@ -23,9 +23,9 @@ type world struct {
 	cfg     Config
 	l       *Ledger
 	hq      map[loyalty.AccountID]*loyalty.Record
-	ops     map[loyalty.OpID]bool   // what headquarters has
-	ended   map[loyalty.SaleID]bool // and of which sales it has the end
-	at      place                   // headquarters' cursor
+	ops     map[loyalty.OpID]bool // what headquarters has
+	steps   map[string]bool       // and of which sales it has the end, and which refunds
+	at      place                 // headquarters' cursor
 	sales   map[loyalty.SaleID]*modelSale
 	next    int
 	minimum map[loyalty.AccountID]loyalty.Points // redeemed by answered sales
@@ -40,13 +40,16 @@ type modelSale struct {
 	earned   loyalty.Points
 	open     *loyalty.OpenRequest
 	close    *loyalty.CloseRequest
+	refunds  []*loyalty.RefundRequest
+	clawed   loyalty.Points
+	returned loyalty.Points
 }
 
 const modelAccounts = 4
 
 func newWorld(t *rapid.T, dir string) *world {
 	w := &world{
-		t: t, hq: make(map[loyalty.AccountID]*loyalty.Record), ops: make(map[loyalty.OpID]bool), ended: make(map[loyalty.SaleID]bool),
+		t: t, hq: make(map[loyalty.AccountID]*loyalty.Record), ops: make(map[loyalty.OpID]bool), steps: make(map[string]bool),
 		sales: make(map[loyalty.SaleID]*modelSale), minimum: make(map[loyalty.AccountID]loyalty.Points),
 		cfg: Config{Path: filepath.Join(dir, "ledger.db"), Station: station, Version: "model", MaxSize: 64 << 20},
 	}
@@ -144,7 +147,7 @@ func (w *world) ship(n int) {
 	}
 }
 
-// apply is what headquarters does: an operation that it has, or a sale that it knows to have ended, counts for the new
+// apply is what headquarters does: an operation that it has, or a sale that it knows to have ended or been refunded so, counts for the new
 // epoch's cell only.
 func (w *world) apply(e *loyalty.Entry) {
 	id, _ := loyalty.Subject(e.Body)
@@ -153,12 +156,15 @@ func (w *world) apply(e *loyalty.Entry) {
 		return
 	}
 	key := loyalty.CellKey{Station: station, Epoch: w.at.epoch}
-	sale := endedSale(e.Body)
-	known := w.ops[e.Op] || w.ended[sale]
+	step := string(endedSale(e.Body))
+	if b, ok := e.Body.(loyalty.SaleRefunded); ok {
+		step = fmt.Sprintf("%s refund %s", b.Sale, b.Refund)
+	}
+	known := w.ops[e.Op] || w.steps[step]
 	w.ops[e.Op] = true
 	if !known {
-		if sale != "" {
-			w.ended[sale] = true
+		if step != "" {
+			w.steps[step] = true
 		}
 		if _, err := r.Post(key, w.at.seq, e); err != nil {
 			w.t.Fatalf("headquarters cannot post entry %d: %v", w.at.seq, err)
@@ -249,6 +255,27 @@ func (w *world) voidSale(t *rapid.T) {
 	m.state = loyalty.SaleCancelled
 }
 
+// refund gives back a part of a closed sale, or what is left: never more than the sale took and gave.
+func (w *world) refund(t *rapid.T) {
+	id, m := w.pick(loyalty.SaleDone)
+	r := &loyalty.RefundRequest{Sale: id, Refund: loyalty.RefundID(fmt.Sprint("r", len(m.refunds))), Reason: "model"}
+	if rapid.Bool().Draw(t, "a part") {
+		r.Lines = []loyalty.RefundLine{{Line: 1, Amount: loyalty.Kopecks(rapid.IntRange(1, 200).Draw(t, "roubles")) * 100}}
+	}
+	s, err := w.l.RefundSale(context.Background(), r)
+	if errors.Is(err, loyalty.RefundMore) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.Refund(r.Refund)
+	m.refunds, m.clawed, m.returned = append(m.refunds, r), m.clawed+f.Clawed, m.returned+f.Returned
+	if m.clawed > m.earned || m.returned > m.redeemed || f.All && (m.clawed != m.earned || m.returned != m.redeemed) {
+		t.Fatalf("%s of %s taken back, %s of %s returned: %+v", m.clawed, m.earned, m.returned, m.redeemed, f)
+	}
+}
+
 // again asks for something that was answered before: the same answer, or a conflict.
 func (w *world) again(t *rapid.T) {
 	id, m := w.pick(loyalty.SaleOpen, loyalty.SaleDone)
@@ -268,6 +295,17 @@ func (w *world) again(t *rapid.T) {
 		other.Receipt = fuel(99)
 		if _, err := w.l.CloseSale(context.Background(), &other); !errors.Is(err, loyalty.Conflict) {
 			t.Fatalf("another content: %v", err)
+		}
+	}
+	for i, r := range m.refunds {
+		s, err := w.l.RefundSale(context.Background(), r)
+		if err != nil || len(s.Refunds) != len(m.refunds) {
+			t.Fatalf("refund again: %+v, %v; model %+v", s, err, m)
+		}
+		other := *r
+		other.Lines = []loyalty.RefundLine{{Line: 1, Amount: 99_999_00}}
+		if _, err := w.l.RefundSale(context.Background(), &other); !errors.Is(err, loyalty.Conflict) {
+			t.Fatalf("refund %d with another content: %v", i, err)
 		}
 	}
 	if after := w.position(); after.Last != before.Last {
@@ -358,15 +396,20 @@ func (w *world) forget() {
 		if err != nil && !errors.Is(err, loyalty.UnknownSale) {
 			w.t.Fatal(err)
 		}
-		if err == nil && s.State == m.state {
+		if err == nil && s.State == m.state && len(s.Refunds) == len(m.refunds) {
 			continue
 		}
 		delete(w.sales, id)
 		switch {
-		case err != nil || s.State != loyalty.SaleOpen:
+		case err != nil || (s.State != loyalty.SaleOpen && len(m.refunds) == 0):
 			continue
 		case m.close != nil:
 			_, err = w.l.CloseSale(context.Background(), m.close)
+			for _, r := range m.refunds {
+				if err == nil {
+					_, err = w.l.RefundSale(context.Background(), r)
+				}
+			}
 		default:
 			_, err = w.l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id, Reason: "restored", Resolved: true})
 		}
@@ -455,7 +498,7 @@ func TestModel(t *testing.T) {
 			"open":  w.openSale,
 			"close": w.closeSale,
 			"sell":  w.oneStep,
-			"void":  w.voidSale,
+			"void":  w.voidSale, "refund": w.refund,
 			"again": w.again,
 			"ship":  func(t *rapid.T) { w.ship(rapid.IntRange(1, 5).Draw(t, "n")) },
 			"ask": func(t *rapid.T) {

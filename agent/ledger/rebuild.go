@@ -62,6 +62,8 @@ func (b *rebuilt) follow(p place, e *loyalty.Entry) {
 		b.closed(p, e, body)
 	case loyalty.SaleVoided:
 		b.voided(p, e, body)
+	case loyalty.SaleRefunded:
+		b.refunded(p, e, body)
 	}
 	id, _ := loyalty.Subject(e.Body)
 	x, ok := loyalty.PostingOf(p.epoch, p.seq, e)

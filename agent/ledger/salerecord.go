@@ -28,6 +28,13 @@ func (s sale) message() (*ledgerpb.Sale, error) {
 		m.OpEnd = s.OpEnd[:]
 	}
 	var err error
+	if m.Quote.Counted, err = tallyMessages(s.Quote.Counted); err != nil {
+		return nil, err
+	}
+	m.Paid = lotMessages(s.Paid)
+	if m.Refunds, err = refundMessages(s.Refunds); err != nil {
+		return nil, err
+	}
 	if o := s.Open; o != nil {
 		m.Open = &ledgerpb.Request{Card: string(o.Card), Redeem: uint64(o.Redeem), Manual: o.Manual, Cashier: o.Cashier, Shift: o.Shift}
 		if m.Open.Receipt, err = wire.FromReceipt(&o.Receipt).MarshalVT(); err != nil {
@@ -57,8 +64,15 @@ func parseSale(id loyalty.SaleID, b []byte) (sale, error) {
 		ID: id, State: loyalty.SaleState(m.State & 0xff), OpOpen: parseOp(m.OpOpen), OpEnd: parseOp(m.OpEnd), SeqEnd: loyalty.Seq(m.SeqEnd),
 		Account: loyalty.AccountID(m.Account), Card: loyalty.CardNumber(m.Card), OpenedAt: loyalty.Instant(m.OpenedAt),
 		EndedAt: loyalty.Instant(m.EndedAt), Reserved: loyalty.Points(m.Reserved), Quote: parseQuote(m.Quote),
-		Total: loyalty.Points(m.Total), Avail: loyalty.Points(m.Avail), Cashier: m.Cashier, Shift: m.Shift,
+		Total: loyalty.Points(m.Total), Avail: loyalty.Points(m.Avail), Cashier: m.Cashier, Shift: m.Shift, Paid: parseLots(m.Paid),
 	}}
+	var err error
+	if s.Quote.Counted, err = parseTallies(m.GetQuote().GetCounted()); err != nil {
+		return sale{}, fmt.Errorf("sale %q: %w", id, err)
+	}
+	if s.Refunds, err = parseRefunds(m.Refunds); err != nil {
+		return sale{}, fmt.Errorf("sale %q: %w", id, err)
+	}
 	if o := m.Open; o != nil {
 		r, err := parseReceipt(o.Receipt)
 		if err != nil {
@@ -123,9 +137,7 @@ func quoteMessage(q *loyalty.Quote) *ledgerpb.Quote {
 	for _, p := range q.LineEarn {
 		m.LineEarn = append(m.LineEarn, int64(p))
 	}
-	for _, l := range q.Booked() {
-		m.Lots = append(m.Lots, &ledgerpb.Lot{Amount: int64(l.Amount), ActiveFrom: int64(l.ActiveFrom), Expires: int64(l.Expires)})
-	}
+	m.Lots = lotMessages(q.Booked())
 	for _, r := range q.Reasons {
 		m.Reasons = append(m.Reasons, string(r))
 	}
@@ -151,9 +163,7 @@ func parseQuote(m *ledgerpb.Quote) loyalty.Quote {
 	for _, p := range m.LineEarn {
 		q.LineEarn = append(q.LineEarn, loyalty.Points(p))
 	}
-	for _, l := range m.Lots {
-		q.Lots = append(q.Lots, loyalty.Lot{Amount: loyalty.Points(l.Amount), ActiveFrom: loyalty.Instant(l.ActiveFrom), Expires: loyalty.Instant(l.Expires)})
-	}
+	q.Lots = parseLots(m.Lots)
 	for _, r := range m.Reasons {
 		q.Reasons = append(q.Reasons, loyalty.Refusal(r))
 	}

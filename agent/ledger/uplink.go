@@ -153,7 +153,7 @@ func (t *txn) quarantine(q *pb.Quarantined) error {
 	return t.putMessage(bucketQuar, key, &ledgerpb.Quarantined{Op: q.Op[:min(len(q.Op), 16)], Reason: string(bytes.ToValidUTF8([]byte(reason), nil))})
 }
 
-// Trim drops entries that HQ has acknowledged and that are older than Retain, with the sales that ended in them, in slices
+// Trim drops entries that HQ has acknowledged and that are older than Retain, with the sales that they are the last of, in slices
 // of one transaction each, and returns how many entries went. It does nothing until HQ has been heard in this run: what is
 // old is not decided by a clock that may be wrong. Open sales, and entries that HQ has not acknowledged, are never dropped.
 func (l *Ledger) Trim(ctx context.Context) (int, error) {
@@ -202,14 +202,7 @@ func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 		if err != nil {
 			return false, fmt.Errorf("%w: entry %d: %w", ErrCorrupt, p.seq, err)
 		}
-		v := victim{p: p}
-		switch body := e.Body.(type) {
-		case loyalty.SaleClosed:
-			v.sale = body.Sale
-		case loyalty.SaleVoided:
-			v.sale = body.Sale
-		}
-		victims = append(victims, v)
+		victims = append(victims, victim{p, saleOf(e.Body)})
 		return true, nil
 	})
 	if err != nil {
@@ -309,11 +302,11 @@ func (t *txn) dropSegment(jrn *bolt.Bucket, key []byte) error {
 	return nil
 }
 
-// dropSale forgets a sale that ended with the entry. A sale of the same id that ended in another life of the journal
+// dropSale forgets a sale of which the entry was the last. A sale of the same id that ended in another life of the journal
 // stays until that entry goes.
 func (t *txn) dropSale(id loyalty.SaleID, p place) error {
 	s, err := t.sale(id)
-	if err != nil || s.Sale == nil || s.State == loyalty.SaleOpen || s.epochEnd != p.epoch || s.SeqEnd != p.seq {
+	if err != nil || s.Sale == nil || s.State == loyalty.SaleOpen || s.last() != p {
 		return err
 	}
 	t.st.count.sales--

@@ -490,6 +490,7 @@ type Quote struct {
 	MaxRedeem     int64                  `protobuf:"varint,11,opt,name=max_redeem,json=maxRedeem,proto3" json:"max_redeem,omitempty"`
 	Reasons       []string               `protobuf:"bytes,12,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	Progress      *Progress              `protobuf:"bytes,13,opt,name=progress,proto3" json:"progress,omitempty"`
+	Counted       [][]byte               `protobuf:"bytes,14,rep,name=counted,proto3" json:"counted,omitempty"` // azs.v1.Tally
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -611,6 +612,13 @@ func (x *Quote) GetReasons() []string {
 func (x *Quote) GetProgress() *Progress {
 	if x != nil {
 		return x.Progress
+	}
+	return nil
+}
+
+func (x *Quote) GetCounted() [][]byte {
+	if x != nil {
+		return x.Counted
 	}
 	return nil
 }
@@ -789,6 +797,8 @@ type Sale struct {
 	Cashier       string                 `protobuf:"bytes,16,opt,name=cashier,proto3" json:"cashier,omitempty"`
 	Shift         uint32                 `protobuf:"varint,17,opt,name=shift,proto3" json:"shift,omitempty"`
 	EpochEnd      uint32                 `protobuf:"varint,18,opt,name=epoch_end,json=epochEnd,proto3" json:"epoch_end,omitempty"`
+	Paid          []*Lot                 `protobuf:"bytes,19,rep,name=paid,proto3" json:"paid,omitempty"` // what the points were taken from
+	Refunds       []*Refund              `protobuf:"bytes,20,rep,name=refunds,proto3" json:"refunds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -949,6 +959,192 @@ func (x *Sale) GetEpochEnd() uint32 {
 	return 0
 }
 
+func (x *Sale) GetPaid() []*Lot {
+	if x != nil {
+		return x.Paid
+	}
+	return nil
+}
+
+func (x *Sale) GetRefunds() []*Refund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+type Refund struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Op            []byte                 `protobuf:"bytes,2,opt,name=op,proto3" json:"op,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
+	Lines         [][]byte               `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"` // azs.v1.RefundLine
+	All           bool                   `protobuf:"varint,7,opt,name=all,proto3" json:"all,omitempty"`    // nothing of the sale is left after it
+	Amount        int64                  `protobuf:"varint,8,opt,name=amount,proto3" json:"amount,omitempty"`
+	Discount      int64                  `protobuf:"varint,9,opt,name=discount,proto3" json:"discount,omitempty"`
+	Clawed        int64                  `protobuf:"varint,10,opt,name=clawed,proto3" json:"clawed,omitempty"`
+	Returned      int64                  `protobuf:"varint,11,opt,name=returned,proto3" json:"returned,omitempty"`
+	Total         int64                  `protobuf:"varint,12,opt,name=total,proto3" json:"total,omitempty"`
+	Avail         int64                  `protobuf:"varint,13,opt,name=avail,proto3" json:"avail,omitempty"`
+	Debt          int64                  `protobuf:"varint,14,opt,name=debt,proto3" json:"debt,omitempty"`
+	Reason        string                 `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
+	Cashier       string                 `protobuf:"bytes,16,opt,name=cashier,proto3" json:"cashier,omitempty"`
+	Shift         uint32                 `protobuf:"varint,17,opt,name=shift,proto3" json:"shift,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refund) Reset() {
+	*x = Refund{}
+	mi := &file_ledger_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refund) ProtoMessage() {}
+
+func (x *Refund) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refund.ProtoReflect.Descriptor instead.
+func (*Refund) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Refund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Refund) GetOp() []byte {
+	if x != nil {
+		return x.Op
+	}
+	return nil
+}
+
+func (x *Refund) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Refund) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Refund) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Refund) GetLines() [][]byte {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Refund) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *Refund) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Refund) GetDiscount() int64 {
+	if x != nil {
+		return x.Discount
+	}
+	return 0
+}
+
+func (x *Refund) GetClawed() int64 {
+	if x != nil {
+		return x.Clawed
+	}
+	return 0
+}
+
+func (x *Refund) GetReturned() int64 {
+	if x != nil {
+		return x.Returned
+	}
+	return 0
+}
+
+func (x *Refund) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Refund) GetAvail() int64 {
+	if x != nil {
+		return x.Avail
+	}
+	return 0
+}
+
+func (x *Refund) GetDebt() int64 {
+	if x != nil {
+		return x.Debt
+	}
+	return 0
+}
+
+func (x *Refund) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Refund) GetCashier() string {
+	if x != nil {
+		return x.Cashier
+	}
+	return ""
+}
+
+func (x *Refund) GetShift() uint32 {
+	if x != nil {
+		return x.Shift
+	}
+	return 0
+}
+
 // Programme is a programme file as it came.
 type Programme struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -960,7 +1156,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_ledger_proto_msgTypes[8]
+	mi := &file_ledger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1168,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[8]
+	mi := &file_ledger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1181,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{8}
+	return file_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Programme) GetSource() []byte {
@@ -1013,7 +1209,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_ledger_proto_msgTypes[9]
+	mi := &file_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1221,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[9]
+	mi := &file_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1234,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{9}
+	return file_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Quarantined) GetOp() []byte {
@@ -1069,7 +1265,7 @@ type Witness struct {
 
 func (x *Witness) Reset() {
 	*x = Witness{}
-	mi := &file_ledger_proto_msgTypes[10]
+	mi := &file_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1277,7 @@ func (x *Witness) String() string {
 func (*Witness) ProtoMessage() {}
 
 func (x *Witness) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[10]
+	mi := &file_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1290,7 @@ func (x *Witness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Witness.ProtoReflect.Descriptor instead.
 func (*Witness) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{10}
+	return file_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Witness) GetStation() uint32 {
@@ -1184,7 +1380,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\bresolved\x18\x05 \x01(\bR\bresolved\x12\x18\n" +
 	"\acashier\x18\x06 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\a \x01(\rR\x05shift\x12\x16\n" +
-	"\x06reason\x18\b \x01(\tR\x06reason\"\xf2\x02\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"\x8c\x03\n" +
 	"\x05Quote\x12\x1c\n" +
 	"\tprogramme\x18\x01 \x01(\rR\tprogramme\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x16\n" +
@@ -1200,7 +1396,8 @@ const file_ledger_proto_rawDesc = "" +
 	"\n" +
 	"max_redeem\x18\v \x01(\x03R\tmaxRedeem\x12\x18\n" +
 	"\areasons\x18\f \x03(\tR\areasons\x123\n" +
-	"\bprogress\x18\r \x01(\v2\x17.azs.ledger.v1.ProgressR\bprogress\"X\n" +
+	"\bprogress\x18\r \x01(\v2\x17.azs.ledger.v1.ProgressR\bprogress\x12\x18\n" +
+	"\acounted\x18\x0e \x03(\fR\acounted\"X\n" +
 	"\x03Lot\x12\x16\n" +
 	"\x06amount\x18\x01 \x01(\x03R\x06amount\x12\x1f\n" +
 	"\vactive_from\x18\x02 \x01(\x03R\n" +
@@ -1213,7 +1410,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\anext_en\x18\x04 \x01(\tR\x06nextEn\x12\x12\n" +
 	"\x04unit\x18\x05 \x01(\rR\x04unit\x12\x12\n" +
 	"\x04have\x18\x06 \x01(\x03R\x04have\x12\x12\n" +
-	"\x04need\x18\a \x01(\x03R\x04need\"\x92\x04\n" +
+	"\x04need\x18\a \x01(\x03R\x04need\"\xeb\x04\n" +
 	"\x04Sale\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\rR\x05state\x12\x17\n" +
 	"\aop_open\x18\x02 \x01(\fR\x06opOpen\x12\x15\n" +
@@ -1233,7 +1430,28 @@ const file_ledger_proto_rawDesc = "" +
 	"\x05avail\x18\x0f \x01(\x03R\x05avail\x12\x18\n" +
 	"\acashier\x18\x10 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\x11 \x01(\rR\x05shift\x12\x1b\n" +
-	"\tepoch_end\x18\x12 \x01(\rR\bepochEnd\"<\n" +
+	"\tepoch_end\x18\x12 \x01(\rR\bepochEnd\x12&\n" +
+	"\x04paid\x18\x13 \x03(\v2\x12.azs.ledger.v1.LotR\x04paid\x12/\n" +
+	"\arefunds\x18\x14 \x03(\v2\x15.azs.ledger.v1.RefundR\arefunds\"\xf8\x02\n" +
+	"\x06Refund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
+	"\x02op\x18\x02 \x01(\fR\x02op\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x0e\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x14\n" +
+	"\x05lines\x18\x06 \x03(\fR\x05lines\x12\x10\n" +
+	"\x03all\x18\a \x01(\bR\x03all\x12\x16\n" +
+	"\x06amount\x18\b \x01(\x03R\x06amount\x12\x1a\n" +
+	"\bdiscount\x18\t \x01(\x03R\bdiscount\x12\x16\n" +
+	"\x06clawed\x18\n" +
+	" \x01(\x03R\x06clawed\x12\x1a\n" +
+	"\breturned\x18\v \x01(\x03R\breturned\x12\x14\n" +
+	"\x05total\x18\f \x01(\x03R\x05total\x12\x14\n" +
+	"\x05avail\x18\r \x01(\x03R\x05avail\x12\x12\n" +
+	"\x04debt\x18\x0e \x01(\x03R\x04debt\x12\x16\n" +
+	"\x06reason\x18\x0f \x01(\tR\x06reason\x12\x18\n" +
+	"\acashier\x18\x10 \x01(\tR\acashier\x12\x14\n" +
+	"\x05shift\x18\x11 \x01(\rR\x05shift\"<\n" +
 	"\tProgramme\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\fR\x06source\x12\x17\n" +
 	"\afrom_hq\x18\x02 \x01(\bR\x06fromHq\"5\n" +
@@ -1259,7 +1477,7 @@ func file_ledger_proto_rawDescGZIP() []byte {
 	return file_ledger_proto_rawDescData
 }
 
-var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_ledger_proto_goTypes = []any{
 	(*State)(nil),       // 0: azs.ledger.v1.State
 	(*Counters)(nil),    // 1: azs.ledger.v1.Counters
@@ -1269,9 +1487,10 @@ var file_ledger_proto_goTypes = []any{
 	(*Lot)(nil),         // 5: azs.ledger.v1.Lot
 	(*Progress)(nil),    // 6: azs.ledger.v1.Progress
 	(*Sale)(nil),        // 7: azs.ledger.v1.Sale
-	(*Programme)(nil),   // 8: azs.ledger.v1.Programme
-	(*Quarantined)(nil), // 9: azs.ledger.v1.Quarantined
-	(*Witness)(nil),     // 10: azs.ledger.v1.Witness
+	(*Refund)(nil),      // 8: azs.ledger.v1.Refund
+	(*Programme)(nil),   // 9: azs.ledger.v1.Programme
+	(*Quarantined)(nil), // 10: azs.ledger.v1.Quarantined
+	(*Witness)(nil),     // 11: azs.ledger.v1.Witness
 }
 var file_ledger_proto_depIdxs = []int32{
 	1, // 0: azs.ledger.v1.State.counters:type_name -> azs.ledger.v1.Counters
@@ -1281,11 +1500,13 @@ var file_ledger_proto_depIdxs = []int32{
 	3, // 4: azs.ledger.v1.Sale.close:type_name -> azs.ledger.v1.Request
 	3, // 5: azs.ledger.v1.Sale.void:type_name -> azs.ledger.v1.Request
 	4, // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5, // 7: azs.ledger.v1.Sale.paid:type_name -> azs.ledger.v1.Lot
+	8, // 8: azs.ledger.v1.Sale.refunds:type_name -> azs.ledger.v1.Refund
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_ledger_proto_init() }
@@ -1299,7 +1520,7 @@ func file_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ledger_proto_rawDesc), len(file_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
