@@ -1,6 +1,9 @@
 package loyalty
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // earning works out what one receipt earns. Each source of points (all rules together, then each campaign) rounds down
 // to the programme's step by itself, limits then cut from the last source to the first, and only then the points are
@@ -281,11 +284,11 @@ func (e *earning) divide(g *grant) {
 	divide(e.q.LineEarn, int64(g.points), e.weights)
 }
 
-// maxWeight bounds what a rule weighs on a line, so that the weights of all lines still add up in an int64.
-const maxWeight = 1_000_000_000_000
+// maxWeight bounds the weight of a line, so that the weights of all lines still add up in an int64.
+const maxWeight = math.MaxInt64 / MaxLines
 
-// weighRules weighs lines by what the rules gave for each, in hundredths of a point, rounded up so that none that earned
-// is without weight.
+// weighRules weighs lines by what the rules give for each, in millionths of a hundredth of a point: so fine that all
+// lines of a receipt together weigh something if they earn anything.
 func (e *earning) weighRules(g *grant) {
 	for j := range e.rules {
 		rule, r := &e.p.Earn[j], e.rules[j]
@@ -294,7 +297,8 @@ func (e *earning) weighRules(g *grant) {
 		}
 		weigh := func(i int) {
 			if b := e.base(i, rule.Kind); b != 0 && rule.covers(&e.c.Receipt.Lines[i]) {
-				e.weights[i] += 1 + min(mulDiv(b, int64(rule.rate(e.tier)), rule.Per), maxWeight)
+				w := mulDiv(b, int64(rule.rate(e.tier))*1_000_000, rule.Per)
+				e.weights[i] = min(e.weights[i]+min(w, maxWeight), maxWeight)
 			}
 		}
 		if g.campaign == nil {

@@ -118,7 +118,9 @@ func plainEarn(p *loyalty.Programme, r *loyalty.Receipt, a *loyalty.Account, c *
 		if len(rule.Tenders) > 0 && !slices.Contains(rule.Tenders, r.Tender) {
 			continue
 		}
-		x := base(rule.Kind, func(l loyalty.Line) bool { return l.Kind == rule.Kind && (len(rule.Codes) == 0 || among(l, rule.Codes)) })
+		x := base(rule.Kind, func(l loyalty.Line) bool {
+			return l.Kind == rule.Kind && (len(rule.Codes) == 0 || among(l, rule.Codes))
+		})
 		x = bound(x, rule.AtMost.Receipt, 0)
 		x = bound(x, rule.AtMost.Day, used("rule:"+rule.Name+":day"))
 		x = bound(x, rule.AtMost.Week, used("rule:"+rule.Name+":week"))

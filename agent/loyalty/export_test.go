@@ -6,3 +6,10 @@ func (p *Programme) Unindexed() *Programme {
 	q.index = nil
 	return &q
 }
+
+// Bare is the programme without its source, to be compared.
+func (p *Programme) Bare() *Programme {
+	q := *p.Unindexed()
+	q.Source = nil
+	return &q
+}

@@ -97,7 +97,10 @@ func (r *programmeReader) byTier(n *node, p *Programme) (points []Points) {
 		return nil
 	}
 	r.keys(n, known...)
-	for _, name := range known {
+	for i, name := range known {
+		if slices.Contains(known[:i], name) {
+			continue // that it is there twice has been said
+		}
 		points = append(points, Points(r.number(r.required(n, name), 2, 0, 1_000_000, "points", 0)))
 	}
 	return points

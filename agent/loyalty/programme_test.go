@@ -108,6 +108,71 @@ unknown_card: refuse
 	}
 }
 
+// What the richer keys mean, key by key.
+func TestProgrammeSaysTheRest(t *testing.T) {
+	src, err := os.ReadFile(everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := loyalty.ParseProgramme(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(month time.Month) loyalty.Instant {
+		return loyalty.At(time.Date(2026, month, 1, 0, 0, 0, 0, time.FixedZone("", 5*60*60)))
+	}
+	coffee := loyalty.Cover{Kind: loyalty.Goods, Codes: []string{"coffee"}}
+	want := &loyalty.Programme{
+		Name: "everything", Version: 3, Effective: loyalty.At(time.Date(2025, 12, 31, 21, 0, 0, 0, time.UTC)), Title: loyalty.Text{RU: "Всё", EN: "Everything"},
+		Offset: 5 * time.Hour, PointValue: 100, Step: 50, Form: loyalty.CounterForm,
+		Tiers: []loyalty.Tier{
+			{Name: "green", Title: loyalty.Text{RU: "Зелёный", EN: "Green"}}, {Name: "gold", Title: loyalty.Text{RU: "Золотой", EN: "Gold"}, From: 300_500},
+		},
+		TierBy: loyalty.TierBy{Unit: loyalty.Fuel, Covers: []loyalty.Cover{{Kind: loyalty.Fuel}, coffee}, Window: loyalty.NextDays, Days: 90},
+		Earn: []loyalty.EarnRule{
+			{
+				Name: "fuel", Kind: loyalty.Fuel, Codes: []string{"АИ-95", "ДТ"}, Tenders: []loyalty.Tender{loyalty.Cash, loyalty.Cashless},
+				ByTier: []loyalty.Points{1_00, 1_25}, Per: 2000, Whole: true, AtMost: loyalty.Caps{Receipt: 100_000, Day: 200_000, Week: 300_000, Month: 900_000},
+			},
+			{Kind: loyalty.Goods, Points: 1_50, Per: 50_00, AtMost: loyalty.Caps{Receipt: 5000_00}},
+		},
+		NoEarn: []string{"tobacco", "CNG"}, NoEarnBy: []loyalty.Tender{loyalty.FuelCard},
+		NoRedeem: []string{"tobacco", "alcohol"}, NoRedeemBy: []loyalty.Tender{loyalty.FuelCard},
+		Activation: 14 * 24 * time.Hour, Annul: loyalty.YearDay{Month: time.June, Day: 1}, SpareDays: 31,
+		Limits: loyalty.Limits{
+			Purchases: loyalty.Caps{Day: 3, Week: 10, Month: 30}, Points: loyalty.Caps{Receipt: 100_00, Day: 200_00, Week: 500_00, Month: 1000_00}, Balance: 15000_00,
+		},
+		RedeemShare: 99_00, RedeemStep: 100, MinMoney: 100, RedeemAsked: true,
+		RedeemShares: []loyalty.Share{
+			{Cover: loyalty.Cover{Kind: loyalty.Fuel}, Part: 50_00}, {Cover: loyalty.Cover{Kind: loyalty.Goods, Codes: []string{"cafe"}}, Part: 33_33},
+		},
+		Campaigns: []loyalty.Campaign{
+			{
+				Name: "night", Title: loyalty.Text{RU: "Ночь", EN: "Night"}, From: at(3), Until: at(4), Stations: []loyalty.StationID{12, 15},
+				Weekdays: 1<<time.Friday | 1<<time.Saturday, Hours: [2]int{22 * 60, 6 * 60}, Tiers: 1 << 1, Tenders: []loyalty.Tender{loyalty.Cashless},
+				Covers: []loyalty.Cover{{Kind: loyalty.Fuel, Codes: []string{"АИ-95"}}, coffee}, MinVolume: 30_000, MinMoney: 100_00, Multiply: 2_00,
+				PerAccount: 1000_00, PerCard: 500_00, LifeDays: 30,
+			},
+			{
+				Name: "per-litre", Title: loyalty.Text{RU: "per-litre", EN: "per-litre"}, From: at(3), Covers: []loyalty.Cover{{Kind: loyalty.Fuel}},
+				Points: 50, Per: 1000, PerKind: loyalty.Fuel, Activation: -1,
+			},
+			{
+				Name: "per-rouble", Title: loyalty.Text{RU: "per-rouble", EN: "per-rouble"}, From: at(3), Until: at(4), Covers: []loyalty.Cover{{Kind: loyalty.Goods}},
+				Points: 20_00, Per: 100_00, PerKind: loyalty.Goods, Activation: -1, Expires: at(6),
+			},
+			{
+				Name: "code", Title: loyalty.Text{RU: "code", EN: "code"}, From: at(3), Until: at(4), Points: 50_00, Activation: -1,
+				Promo: &loyalty.Promo{Codes: []string{"SPRING26", "ВЕСНА"}, Pattern: "RN######", Luhn: true},
+			},
+		},
+		Cards: loyalty.CardRules{Main: 1, Additional: 2, Virtual: 1, OwnerAllows: true}, AcceptUnknown: true,
+	}
+	if got := p.Bare(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
 // A number means what a person reads, however YAML would type it.
 func TestNumbersAreReadAsWritten(t *testing.T) {
 	for _, tt := range []struct {
@@ -317,6 +382,9 @@ func FuzzParseProgramme(f *testing.F) {
 		f.Add(src)
 	}
 	f.Add([]byte(fmt.Sprintf(rules, simple)))
+	if src, err := os.ReadFile(everything); err == nil {
+		f.Add(src)
+	}
 	r := receipt(fuel("АИ-95", 40_000, 2400_00), goods("coffee", 200_00), goods("tobacco", 200_00))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		p, err := loyalty.ParseProgramme(src)

@@ -162,7 +162,7 @@ func (r *programmeReader) expect(n *node, x *Expect) {
 	x.Total, x.Available = optional[Points](r, n.get("total"), 2, "points"), optional[Points](r, n.get("available"), 2, "points")
 	x.Lines, x.LineEarn = amounts[Kopecks](r, n.get("lines"), "roubles"), amounts[Points](r, n.get("line_earn"), "points")
 	if lots := n.get("lots"); lots != nil {
-		x.Lots = r.lots(lots)
+		x.Lots = append([]Lot{}, r.lots(lots)...)
 	}
 	x.Tier = r.text(n.get("level"))
 	x.Need = optional[int64](r, n.get("to_next"), 3, "litres or thousands")
@@ -186,6 +186,7 @@ func amounts[T ~int64](r *programmeReader, n *node, unit string) (out []T) {
 		r.bad(n, "write it in brackets: [1, 2.50]", "want a list of numbers")
 		return nil
 	}
+	out = make([]T, 0, len(n.items))
 	for _, i := range n.items {
 		out = append(out, T(r.number(i, 2, 0, MaxAmount, unit, 0)))
 	}
