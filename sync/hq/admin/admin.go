@@ -149,7 +149,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &re) {
 		row, err = &re.Row, re.Err
 	}
-	h.problem(w, status, code, err.Error(), row)
+	h.problem(w, status, code, strings.TrimPrefix(err.Error(), code+": "), row)
 }
 
 func answer(w http.ResponseWriter, v any) error {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 )
 
 // The headers of the files: every column, in this order. They do not change; a new column would come with a new header,
-// and files with the old one would still be read.
+// and files with the old one would still be read. Where the header has semicolons between its columns, as spreadsheets of
+// some countries write them, so have the rows.
 const (
 	// AccountsHeader begins a file of accounts. A row is a lot; an account with several lots has several rows, one behind
 	// the other; one without points has a row with the points 0. active_from empty means at once, expires empty never.
@@ -38,7 +40,9 @@ type LineError struct {
 }
 
 // Error names the line.
-func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *LineError) Error() string {
+	return fmt.Sprintf("line %d: %s", e.Line, strings.TrimPrefix(e.Err.Error(), string(loyalty.BadRequest)+": "))
+}
 
 // Unwrap is the reason.
 func (e *LineError) Unwrap() error { return e.Err }
@@ -47,20 +51,31 @@ func (e *LineError) Unwrap() error { return e.Err }
 type rows struct {
 	csv    *csv.Reader
 	header bool
+	ended  bool
 	want   string
 }
 
 func newRows(r io.Reader, header string) *rows {
-	c := csv.NewReader(&shortLines{r: bufio.NewReader(r), line: 1})
+	b := bufio.NewReader(r)
+	c := csv.NewReader(&shortLines{r: b, line: 1})
 	c.FieldsPerRecord, c.ReuseRecord = strings.Count(header, ",")+1, true
+	if begin, _ := b.Peek(len(header)); bytes.ContainsRune(begin, ';') { // what cannot be read is told by Read
+		c.Comma = ';'
+	}
 	return &rows{csv: c, want: header}
 }
 
-// next is the next row and its line; io.EOF at the end.
+// next is the next row and its line; io.EOF at the end. After a [LineError] the next call goes on behind that line, or,
+// where nothing behind it can be understood, returns io.EOF.
 func (r *rows) next() ([]string, int, error) {
 	for {
+		if r.ended {
+			return nil, 0, io.EOF
+		}
 		rec, err := r.csv.Read()
 		if err != nil {
+			var parse *csv.ParseError
+			r.ended = !r.header || !errors.As(err, &parse)
 			return nil, 0, r.explain(err)
 		}
 		line, _ := r.csv.FieldPos(0)
@@ -74,6 +89,7 @@ func (r *rows) next() ([]string, int, error) {
 		}
 		rec[0] = strings.TrimPrefix(rec[0], "\ufeff") // spreadsheets begin files with it
 		if got := strings.Join(rec, ","); got != r.want {
+			r.ended = true
 			return nil, line, &LineError{line, fmt.Errorf("the header is %.100q, it has to be %q", got, r.want)}
 		}
 		r.header = true
@@ -131,45 +147,55 @@ func moment(s string) (loyalty.Instant, error) {
 // AccountRows reads a file of accounts. It is not safe for concurrent use.
 type AccountRows struct {
 	rows  *rows
-	ahead *loyalty.Account
-	line  int
-	err   error
+	ahead *loyalty.Account  // the row behind what was returned
+	line  int               // of it
+	err   error             // instead of it
+	wrong loyalty.AccountID // whose row that is; zero: it cannot be told
 }
 
 // NewAccountRows begins a file with [AccountsHeader].
 func NewAccountRows(r io.Reader) *AccountRows { return &AccountRows{rows: newRows(r, AccountsHeader)} }
 
-// Next is the next account and the line it begins at; io.EOF at the end, a [LineError] if a line is wrong.
+// Next is the next account and the line it begins at; io.EOF at the end, a [LineError] if a line is wrong, with no more of
+// the account than its number, if that can be read. The next call after that goes on behind the line.
 func (a *AccountRows) Next() (loyalty.Account, int, error) {
 	if a.ahead == nil && a.err == nil {
 		a.fetch()
 	}
 	if a.ahead == nil {
-		return loyalty.Account{}, 0, a.err
+		err := a.err
+		a.err = nil
+		return loyalty.Account{ID: a.wrong}, 0, err
 	}
 	acc, line := *a.ahead, a.line
+	var wrong error
 	for a.fetch(); a.ahead != nil && a.ahead.ID == acc.ID; a.fetch() {
-		switch {
-		case a.ahead.State != acc.State:
-			return acc, a.line, &LineError{a.line, fmt.Errorf("account %d was %s on line %d", acc.ID, acc.State, line)}
-		case len(acc.Lots) >= maxLots:
-			return acc, a.line, &LineError{a.line, fmt.Errorf("account %d has more than %d lots", acc.ID, maxLots)}
-		}
-		for _, l := range a.ahead.Lots {
-			if err := acc.Accrue(l); err != nil {
-				return acc, a.line, &LineError{a.line, err}
-			}
+		if wrong == nil {
+			wrong = a.add(&acc, line)
 		}
 	}
-	if a.err != nil && !errors.Is(a.err, io.EOF) {
-		return acc, line, a.err
+	return acc, line, wrong
+}
+
+// add adds the lot of the row ahead to its account, which begins on a line before.
+func (a *AccountRows) add(acc *loyalty.Account, line int) error {
+	switch {
+	case a.ahead.State != acc.State:
+		return &LineError{a.line, fmt.Errorf("account %d was %s on line %d", acc.ID, acc.State, line)}
+	case len(acc.Lots) >= maxLots:
+		return &LineError{a.line, fmt.Errorf("account %d has more than %d lots", acc.ID, maxLots)}
 	}
-	return acc, line, nil
+	for _, l := range a.ahead.Lots {
+		if err := acc.Accrue(l); err != nil {
+			return &LineError{a.line, err}
+		}
+	}
+	return nil
 }
 
 // fetch reads a row into ahead.
 func (a *AccountRows) fetch() {
-	a.ahead = nil
+	a.ahead, a.err, a.wrong = nil, nil, 0
 	rec, line, err := a.rows.next()
 	if err != nil {
 		a.err = err
@@ -177,10 +203,29 @@ func (a *AccountRows) fetch() {
 	}
 	acc, err := parseAccount(rec)
 	if err != nil {
-		a.err = &LineError{line, err}
+		a.err, a.wrong = &LineError{line, err}, acc.ID
 		return
 	}
 	a.ahead, a.line = &acc, line
+}
+
+// points reads an amount, and says what is wrong with one.
+func points(s string) (loyalty.Points, error) {
+	p, err := loyalty.ParsePoints(s)
+	if err == nil {
+		return p, nil
+	}
+	whole, decimals, _ := strings.Cut(strings.Replace(s, ",", ".", 1), ".")
+	_, bad := strconv.ParseUint(whole+decimals, 10, 64)
+	switch {
+	case strings.HasPrefix(s, "-"):
+		return 0, fmt.Errorf("points %.32q: must not be negative", s)
+	case bad == nil && len(decimals) > 2:
+		return 0, fmt.Errorf("points %.32q: at most two decimals", s)
+	case bad == nil && whole != "" && decimals != "":
+		return 0, fmt.Errorf("points %.32q: too much", s)
+	}
+	return 0, fmt.Errorf("points %.32q, want a number like 120 or 120.50", s)
 }
 
 func parseAccount(rec []string) (a loyalty.Account, err error) {
@@ -193,7 +238,7 @@ func parseAccount(rec []string) (a loyalty.Account, err error) {
 		return a, err
 	}
 	var l loyalty.Lot
-	if l.Amount, err = loyalty.ParsePoints(rec[2]); err != nil {
+	if l.Amount, err = points(rec[2]); err != nil {
 		return a, err
 	}
 	if l.ActiveFrom, err = moment(rec[3]); err != nil {
@@ -224,7 +269,8 @@ func NewCardRows(r io.Reader) *CardRows { return &CardRows{newRows(r, CardsHeade
 
 var yesNo = []string{"no", "yes"}
 
-// Next is the next card and its line; io.EOF at the end, a [LineError] if the line is wrong.
+// Next is the next card and its line; io.EOF at the end, a [LineError] if the line is wrong. The next call after that goes
+// on behind the line.
 func (c *CardRows) Next() (row CardRow, line int, err error) {
 	rec, line, err := c.rows.next()
 	if err != nil {
