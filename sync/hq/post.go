@@ -214,9 +214,7 @@ func (p *posting) read([]*Batch) (err error) {
 			continue
 		}
 		ops = append(ops, l.entry.Op)
-		if s := stepOf(l.Station, l.entry.Body); s.Step != NoStep {
-			steps = append(steps, s)
-		}
+		steps = append(steps, stepsOf(l.Station, l.entry.Body)...)
 		var card loyalty.CardNumber
 		l.Account, card = loyalty.Subject(l.entry.Body)
 		if l.Account == 0 && card != "" {
@@ -243,6 +241,9 @@ func (p *posting) read([]*Batch) (err error) {
 		}
 		if _, card := loyalty.Subject(l.entry.Body); l.Account == 0 && card != "" {
 			l.Account = p.cards[card].Account
+			if sale := p.refundOf(l); sale != nil && sale.Account != 0 {
+				l.Account = sale.Account // whatever has become of the card since
+			}
 		}
 		if l.Account != 0 {
 			ids = append(ids, l.Account)
@@ -293,8 +294,11 @@ func (p *posting) applyOne(l *line) {
 			p.restate(l, first, step)
 			return
 		}
-		l.Sale, l.Step = step.Sale, step.Step
+		l.Sale, l.Step, l.Refund = step.Sale, step.Step, step.Refund
 		p.steps[step] = l.Line
+		if step.Step == Refunded && !p.refundable(l) {
+			return
+		}
 	}
 	r := p.records[l.Account]
 	switch {
@@ -393,40 +397,6 @@ func sameOperation(first []byte, again *loyalty.Entry) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// unstated is a body without the statement of the cell.
-func unstated(b loyalty.Body) loyalty.Body {
-	switch b := b.(type) {
-	case loyalty.SaleOpened:
-		b.Statement = loyalty.Statement{}
-		return b
-	case loyalty.SaleClosed:
-		b.Statement = loyalty.Statement{}
-		return b
-	case loyalty.SaleVoided:
-		b.Statement = loyalty.Statement{}
-		return b
-	case loyalty.CellReturned:
-		b.Statement = loyalty.Statement{}
-		return b
-	}
-	return b
-}
-
-// statementOf is what a body says of the account's cell.
-func statementOf(b loyalty.Body) loyalty.Statement {
-	switch b := b.(type) {
-	case loyalty.SaleOpened:
-		return b.Statement
-	case loyalty.SaleClosed:
-		return b.Statement
-	case loyalty.SaleVoided:
-		return b.Statement
-	case loyalty.CellReturned:
-		return b.Statement
-	}
-	return loyalty.Statement{}
-}
-
 // bounded cuts a text to what a message may hold, at the start of a character.
 func bounded(s string) string {
 	if len(s) <= loyalty.MaxReason {
@@ -437,14 +407,6 @@ func bounded(s string) string {
 		n--
 	}
 	return s[:n]
-}
-
-// moves tells whether an entry would change an account's lots or rights.
-func moves(b loyalty.Body) bool {
-	if _, ok := loyalty.PostingOf(1, 1, &loyalty.Entry{Body: b}); ok {
-		return true
-	}
-	return statementOf(b) != loyalty.Statement{}
 }
 
 // tell notes whom the changes concern: the stations that know the accounts, and those that have met them now.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -13,17 +14,53 @@ import (
 func stepOf(station loyalty.StationID, b loyalty.Body) SaleStep {
 	switch b := b.(type) {
 	case loyalty.SaleOpened:
-		return SaleStep{station, b.Sale, Opened}
+		return SaleStep{Station: station, Sale: b.Sale, Step: Opened}
 	case loyalty.SaleClosed:
-		return SaleStep{station, b.Sale, Ended}
+		return SaleStep{Station: station, Sale: b.Sale, Step: Ended}
 	case loyalty.SaleVoided:
-		return SaleStep{station, b.Sale, Ended}
+		return SaleStep{Station: station, Sale: b.Sale, Step: Ended}
+	case loyalty.SaleRefunded:
+		return SaleStep{Station: station, Sale: b.Sale, Step: Refunded, Refund: b.Refund}
 	}
 	return SaleStep{}
 }
 
+// stepsOf are the steps to look up for an entry: the one that it takes, and of a refund the one that it undoes.
+func stepsOf(station loyalty.StationID, b loyalty.Body) []SaleStep {
+	s := stepOf(station, b)
+	switch s.Step {
+	case NoStep:
+		return nil
+	case Refunded:
+		return []SaleStep{s, {Station: station, Sale: s.Sale, Step: Ended}}
+	}
+	return []SaleStep{s}
+}
+
+// refundOf is the line that ended the sale which the line refunds; nil if there is none yet, or it is no refund.
+func (p *posting) refundOf(l *line) *Line {
+	r, ok := l.entry.Body.(loyalty.SaleRefunded)
+	if !ok {
+		return nil
+	}
+	return p.steps[SaleStep{Station: l.Station, Sale: r.Sale, Step: Ended}]
+}
+
+// refundable sets a refund aside whose sale the lots do not count: there is nothing to take back or to return.
+func (p *posting) refundable(l *line) bool {
+	switch sale := p.refundOf(l); {
+	case sale == nil:
+		l.Outcome, l.Reason = SetAside, fmt.Sprintf("it refunds sale %s, which headquarters does not have", l.Sale)
+	case sale.Outcome == SetAside:
+		l.Outcome, l.Reason = SetAside, fmt.Sprintf("it refunds sale %s, which was set aside: %s", l.Sale, sale.Place)
+	default:
+		return true
+	}
+	return false
+}
+
 func (s SaleStep) compare(o SaleStep) int {
-	return cmp.Or(cmp.Compare(s.Station, o.Station), cmp.Compare(s.Step, o.Step), cmp.Compare(s.Sale, o.Sale))
+	return cmp.Or(cmp.Compare(s.Station, o.Station), cmp.Compare(s.Step, o.Step), cmp.Compare(s.Sale, o.Sale), cmp.Compare(s.Refund, o.Refund))
 }
 
 // restate is a step that the sale has taken before, by another operation. The station's ledger was put back to an older
@@ -63,6 +100,16 @@ func sameStep(first *Line, l *line) bool {
 	case loyalty.SaleVoided:
 		_, ok := l.entry.Body.(loyalty.SaleVoided)
 		return ok
+	case loyalty.SaleRefunded:
+		b, ok := l.entry.Body.(loyalty.SaleRefunded)
+		return ok && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) && points(a.Clawed) == points(b.Clawed) && slices.Equal(a.Lines, b.Lines)
 	}
 	return false
+}
+
+func points(lots []loyalty.Lot) (sum loyalty.Points) {
+	for _, l := range lots {
+		sum += l.Amount
+	}
+	return sum
 }

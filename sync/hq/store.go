@@ -138,17 +138,18 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// Step is a step in the life of a sale. A station takes each step of a sale once.
+// Step is a step in the life of a sale. A station takes each step of a sale once, and each refund of it.
 type Step uint8
 
 // The steps.
 const (
 	NoStep Step = iota
 	Opened
-	Ended // closed or void
+	Ended    // closed or void
+	Refunded // once for each of the register's refunds
 )
 
-var stepNames = [...]string{"", "opened", "ended"}
+var stepNames = [...]string{"", "opened", "ended", "refunded"}
 
 // String is the step's name in reasons.
 func (s Step) String() string {
@@ -164,6 +165,7 @@ type SaleStep struct {
 	Station loyalty.StationID
 	Sale    loyalty.SaleID
 	Step    Step
+	Refund  loyalty.RefundID // of Refunded
 }
 
 // Line is one entry as headquarters keeps it.
@@ -174,6 +176,7 @@ type Line struct {
 	Op      loyalty.OpID    // zero: the entry could not be read, or repeats an operation
 	Sale    loyalty.SaleID  // whose Step the entry is the first to take
 	Step    Step
+	Refund  loyalty.RefundID // of the step Refunded
 	Account loyalty.AccountID
 	Outcome Outcome
 	Reason  string // why it was set aside
@@ -182,7 +185,7 @@ type Line struct {
 }
 
 // SaleStep is the step that the entry was the first to take.
-func (l *Line) SaleStep() SaleStep { return SaleStep{l.Station, l.Sale, l.Step} }
+func (l *Line) SaleStep() SaleStep { return SaleStep{l.Station, l.Sale, l.Step, l.Refund} }
 
 // Stream is a station's down-stream. Sequence numbers grow within it, with gaps.
 type Stream struct {

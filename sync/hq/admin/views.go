@@ -43,7 +43,10 @@ type Entry struct {
 	Redeemed  string         `json:"redeemed,omitempty"`
 	Discount  string         `json:"discount,omitempty"`
 	Earned    string         `json:"earned,omitempty"`
-	Returned  string         `json:"returned,omitempty"` // by the station so far, of the account
+	Returned  string         `json:"returned,omitempty"` // by the station so far, of the account; of a refund, points given back
+	Refund    string         `json:"refund,omitempty"`
+	Money     string         `json:"money,omitempty"`  // given back
+	Clawed    string         `json:"clawed,omitempty"` // points taken back
 	Manual    string         `json:"manual,omitempty"`
 	Why       string         `json:"why,omitempty"`
 	Resolved  bool           `json:"resolved,omitempty"`
@@ -84,6 +87,9 @@ func entryOf(e *loyalty.Entry) *Entry {
 		v.Earned, v.Manual, v.Resolved = b.Points().String(), b.Manual, b.Resolved
 	case loyalty.SaleVoided:
 		v.Kind, v.Sale, v.Why, v.Resolved = "sale_voided", b.Sale, b.Reason, b.Resolved
+	case loyalty.SaleRefunded:
+		v.Kind, v.Sale, v.Refund, v.Why = "sale_refunded", b.Sale, string(b.Refund), b.Reason
+		v.Money, v.Returned, v.Clawed = b.Money().String(), sum(b.Returned).String(), sum(b.Clawed).String()
 	case loyalty.CellReturned:
 		v.Kind, v.Returned = "cell_returned", b.Statement.Returned.String()
 	default:
@@ -92,13 +98,21 @@ func entryOf(e *loyalty.Entry) *Entry {
 	return v
 }
 
+func sum(lots []loyalty.Lot) (sum loyalty.Points) {
+	for _, l := range lots {
+		sum += l.Amount
+	}
+	return sum
+}
+
 // Account is an account; lots, cells and cards are shown where one account was asked for.
 type Account struct {
 	ID        loyalty.AccountID `json:"account"`
 	State     loyalty.State     `json:"state"`
 	Total     string            `json:"total"`
-	Available string            `json:"available"` // active, and promised to no station
-	Promised  string            `json:"promised"`  // rights outstanding at stations
+	Available string            `json:"available"`      // active, and promised to no station
+	Promised  string            `json:"promised"`       // rights outstanding at stations
+	Debt      string            `json:"debt,omitempty"` // that refunds have left to pay
 	Version   uint64            `json:"version"`
 	Lots      []Lot             `json:"lots,omitempty"`
 	Cells     []Cell            `json:"cells,omitempty"`
@@ -134,10 +148,14 @@ type Card struct {
 
 func accountOf(r *loyalty.Record, at loyalty.Instant) Account {
 	out := r.Outstanding()
-	return Account{
+	a := Account{
 		ID: r.Account.ID, State: r.Account.State, Total: r.Account.Total(at).String(), Promised: out.String(),
 		Available: max(0, r.Account.Spendable(at)-out).String(), Version: r.Version,
 	}
+	if r.Account.Debt > 0 {
+		a.Debt = r.Account.Debt.String()
+	}
+	return a
 }
 
 func (a *Account) describe(r *loyalty.Record) {

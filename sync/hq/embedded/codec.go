@@ -139,6 +139,9 @@ func encodeLine(l *hq.Line) []byte {
 	b = append(b, l.Op[:]...)
 	b = append(b, byte(l.Step))
 	b = appendText(b, []byte(l.Sale))
+	if l.Step == hq.Refunded {
+		b = appendText(b, []byte(l.Refund))
+	}
 	b = binary.AppendUvarint(b, uint64(l.Account))
 	b = append(b, byte(l.Outcome))
 	b = appendText(b, []byte(l.Reason))
@@ -150,7 +153,9 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	r := &reader{b: v}
 	l := &hq.Line{Place: at, Pos: r.uint(), At: loyalty.Instant(r.int())}
 	r.fixed(l.Op[:])
-	l.Step, l.Sale = hq.Step(r.uint()), loyalty.SaleID(r.text())
+	if l.Step, l.Sale = hq.Step(r.uint()), loyalty.SaleID(r.text()); l.Step == hq.Refunded {
+		l.Refund = loyalty.RefundID(r.text())
+	}
 	l.Account, l.Outcome, l.Reason = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), string(r.text())
 	r.fixed(l.Hash[:])
 	l.Bytes = slices.Clone(r.b)

@@ -22,7 +22,7 @@ var (
 	bJournal   = []byte("journal")   // station u32, epoch u32, seq u64 -> line
 	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
-	bStep      = []byte("step")      // station u32, step u8, sale -> station, epoch, seq
+	bStep      = []byte("step")      // station u32, step u8, sale; of a refund 0 and its id -> station, epoch, seq
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
 	bAccount   = []byte("account")   // account u64 -> record
 	bOpening   = []byte("opening")   // account u64 -> as it was brought in
@@ -285,7 +285,13 @@ func (t *tx) Steps(steps []hq.SaleStep) (map[hq.SaleStep]*hq.Line, error) {
 	return out, nil
 }
 
-func stepKey(s hq.SaleStep) []byte { return append(append(u32(s.Station), byte(s.Step)), s.Sale...) }
+func stepKey(s hq.SaleStep) []byte {
+	k := append(append(u32(s.Station), byte(s.Step)), s.Sale...)
+	if s.Step == hq.Refunded {
+		k = append(append(k, 0), s.Refund...) // no id holds a zero
+	}
+	return k
+}
 
 // first is the entry that an index points at; nil if there is none.
 func (t *tx) first(bucket, key []byte) (*hq.Line, error) {

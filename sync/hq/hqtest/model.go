@@ -2,6 +2,7 @@ package hqtest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -20,7 +21,19 @@ type network struct {
 	truth    map[loyalty.AccountID]loyalty.Points
 	opening  map[loyalty.AccountID]loyalty.Points
 	stream   map[loyalty.StationID]hq.Stream // where each station has the down-stream
-	thaw     map[*Journal]loyalty.Seq        // a station in a new epoch asks for no rights before this is posted
+	sold     map[*Journal][]*soldOnce
+	clawed   map[loyalty.AccountID]loyalty.Points
+	thaw     map[*Journal]loyalty.Seq // a station in a new epoch asks for no rights before this is posted
+}
+
+// soldOnce is a sale and what is left of it to refund.
+type soldOnce struct {
+	op      loyalty.OpID
+	body    loyalty.SaleClosed
+	money   loyalty.Kopecks
+	earned  loyalty.Points
+	spent   loyalty.Points
+	refunds int
 }
 
 // testModel: whatever is lost, repeated, delayed and reordered, and however often the store is closed between, rights
@@ -29,7 +42,7 @@ func testModel(t *testing.T, newLab func(tb testing.TB) Lab) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := newNetwork(t, rt, newLab(t))
 		rt.Repeat(map[string]func(*rapid.T){
-			"earn": n.earn, "redeem": n.redeem, "ask": n.ask, "arrive": n.arrive, "return": n.giveBack, "post": n.post,
+			"earn": n.earn, "redeem": n.redeem, "ask": n.ask, "arrive": n.arrive, "return": n.giveBack, "refund": n.refund, "post": n.post,
 			"hello": n.hello, "reopen": n.reopen, "replant": n.replant, "down": n.down, "": n.invariants,
 		})
 		n.heal()
@@ -42,7 +55,8 @@ func testModel(t *testing.T, newLab func(tb testing.TB) Lab) {
 func newNetwork(t *testing.T, rt *rapid.T, lab Lab) *network {
 	b := &Bench{TB: rt2tb{t, rt}, Lab: lab, Clock: Start.Time(), enrol: true}
 	b.open()
-	n := &network{Bench: b, truth: map[loyalty.AccountID]loyalty.Points{}, opening: map[loyalty.AccountID]loyalty.Points{}, stream: map[loyalty.StationID]hq.Stream{}, thaw: map[*Journal]loyalty.Seq{}}
+	n := &network{Bench: b, truth: map[loyalty.AccountID]loyalty.Points{}, opening: map[loyalty.AccountID]loyalty.Points{}, stream: map[loyalty.StationID]hq.Stream{}, thaw: map[*Journal]loyalty.Seq{},
+		sold: map[*Journal][]*soldOnce{}, clawed: map[loyalty.AccountID]loyalty.Points{}}
 	for id := range loyalty.AccountID(2) {
 		points := loyalty.Points(rapid.IntRange(0, 500).Draw(rt, "points"))
 		b.Bring(Account(id+1, points))
@@ -78,8 +92,33 @@ func account(rt *rapid.T) loyalty.AccountID {
 
 func (n *network) earn(rt *rapid.T) {
 	id, x := account(rt), loyalty.Points(rapid.IntRange(1, 50).Draw(rt, "earn"))
-	n.station(rt).Sell(id, 0, x)
+	n.sell(n.station(rt), id, 0, x)
 	n.truth[id] += x
+}
+
+func (n *network) sell(j *Journal, id loyalty.AccountID, redeem, earn loyalty.Points) {
+	body := j.Sale(id, "", redeem, earn)
+	n.sold[j] = append(n.sold[j], &soldOnce{op: j.Append(body), body: body, money: body.Receipt.Total(), earned: earn, spent: redeem})
+}
+
+// refund takes back and gives back a part of a sale, or what is left.
+func (n *network) refund(rt *rapid.T) {
+	j := n.station(rt)
+	if len(n.sold[j]) == 0 {
+		rt.Skip("nothing was sold")
+	}
+	s := n.sold[j][rapid.IntRange(0, len(n.sold[j])-1).Draw(rt, "sale")]
+	if s.money < 2 {
+		rt.Skip("nothing is left")
+	}
+	money := loyalty.Kopecks(rapid.Int64Range(1, int64(s.money)).Draw(rt, "money"))
+	clawed := loyalty.Points(rapid.Int64Range(0, int64(s.earned)).Draw(rt, "clawed"))
+	returned := loyalty.Points(rapid.Int64Range(0, min(int64(s.spent), int64(money))).Draw(rt, "returned"))
+	s.refunds++
+	j.Append(Refund(s.op, &s.body, loyalty.RefundID(fmt.Sprint(s.refunds)), money, clawed, returned))
+	s.money, s.earned, s.spent = s.money-money, s.earned-clawed, s.spent-returned
+	n.truth[s.body.Account] += returned - clawed
+	n.clawed[s.body.Account] += clawed
 }
 
 func (n *network) redeem(rt *rapid.T) {
@@ -89,10 +128,10 @@ func (n *network) redeem(rt *rapid.T) {
 		rt.Skip("no rights")
 	}
 	x := loyalty.Points(rapid.Int64Range(1, int64(left)).Draw(rt, "redeem"))
-	j.Sell(id, x, 0)
+	n.sell(j, id, x, 0)
 	n.truth[id] -= x
-	if n.truth[id] < 0 {
-		rt.Fatalf("account %d was overspent by %s", id, -n.truth[id])
+	if n.truth[id] < -n.clawed[id] {
+		rt.Fatalf("account %d was overspent by %s", id, -n.clawed[id]-n.truth[id])
 	}
 }
 
@@ -193,7 +232,11 @@ func (n *network) invariants(rt *rapid.T) {
 		if err := r.Check(); err != nil {
 			rt.Fatal(err)
 		}
-		if out, has := r.Outstanding(), r.Account.Spendable(n.Now()); out > has {
+		has := r.Account.Clawed - r.Account.Debt // what refunds may have taken under rights that were out
+		for _, l := range r.Account.Lots {
+			has += l.Amount
+		}
+		if out := r.Outstanding(); out > has {
 			rt.Fatalf("account %d: rights of %s for %s", id, out, has)
 		}
 	}
@@ -209,7 +252,10 @@ func (n *network) heal() {
 		n.Drain(j.Station, g.Stream)
 	}
 	for id, want := range n.truth {
-		n.Holds(id, want)
+		n.Holds(id, max(0, want))
+		if debt := n.Record(id).Account.Debt; debt != max(0, -want) {
+			n.Fatalf("account %d owes %s, want %s", id, debt, max(0, -want))
+		}
 	}
 	n.Raised()
 }
