@@ -4,56 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// Backup writes a copy of the ledger as it stands at one moment, while sales go on, no faster than BackupRate. It holds a
-// read transaction until it ends, during which the file grows by what is written: give it a local file or a fast pipe,
-// never a slow network. The copy passes [CheckFile]. It holds card numbers: keep it as the ledger is kept.
-func (l *Ledger) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.db == nil {
-		return 0, l.unusable()
-	}
-	l.copying.Add(1)
-	defer l.copying.Add(-1)
-	var n int64
-	err := guard(func() error {
-		return l.db.View(func(tx *bolt.Tx) (err error) {
-			n, err = tx.WriteTo(&slowly{w, newPace(ctx, l.cfg.BackupRate)})
-			return err
-		})
-	})
-	if err != nil {
-		return n, fmt.Errorf("back up the ledger: %w", err)
-	}
-	return n, nil
-}
-
-type slowly struct {
-	w    io.Writer
-	pace *pace
-}
-
-const copyChunk = 256 << 10
-
-func (s *slowly) Write(b []byte) (n int, err error) {
-	for len(b) > 0 && err == nil {
-		chunk := b[:min(len(b), copyChunk)]
-		if err := s.pace.wait(len(chunk)); err != nil {
-			return n, err
-		}
-		var k int
-		k, err = s.w.Write(chunk)
-		n, b = n+k, b[len(chunk):]
-	}
-	return n, err
-}
+// CopyRate is how fast a ledger is copied unless something else is asked for, in bytes a second: sales feel a disk that is
+// written to as fast as it goes.
+const CopyRate = 30_000_000
 
 // Offline is a ledger that no process writes: the file itself, locked so that none opens it meanwhile, or a copy of one
 // that an agent is writing.
@@ -84,8 +43,8 @@ func Inspect(ctx context.Context, path string) (*Offline, error) {
 		return o, err
 	}
 	to := fmt.Sprintf("%s.copy-%d", path, os.Getpid())
-	if err := snapshot(ctx, path, to); err != nil {
-		return nil, errors.Join(err, removeIfThere(to))
+	if err := snapshot(ctx, path, to, CopyRate, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("copy the ledger: %w", err), removeIfThere(to))
 	}
 	return &Offline{path: to, copy: true}, nil
 }
@@ -103,88 +62,35 @@ func (o *Offline) Check(ctx context.Context, progress func(uint64)) (*Report, er
 	return CheckFile(ctx, o.path, progress)
 }
 
-// CopyTo copies the ledger to a new file, which is on the disk, and was checked, when it returns. An existing file is not
-// overwritten. A ledger that is not sound is copied all the same, for whoever is to look at it, and reported with
-// [ErrCorrupt].
-func (o *Offline) CopyTo(ctx context.Context, to string) (*Report, error) {
+// Backup copies a ledger to a new file, which is on the disk, and was checked, when it returns: also while an agent writes
+// it, as of one moment. It copies no more than rate bytes a second; 0 sets no limit. An existing file is not overwritten.
+// A ledger that is not sound is copied all the same, for whoever is to look at it, and reported with [ErrCorrupt]. The
+// copy holds card numbers: keep it as the ledger is kept.
+func Backup(ctx context.Context, path, to string, rate int64) (*Report, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return nil, fmt.Errorf("back up the ledger: %s exists already; choose another name", to)
 	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	o, err := Lock(path)
+	running := errors.Is(err, ErrInUse)
+	if err != nil && !running {
+		return nil, err
+	}
 	temp := to + ".new"
-	if err := errors.Join(removeIfThere(temp), copyFile(o.path, temp)); err != nil {
-		return nil, fmt.Errorf("back up the ledger: %w", err)
+	err = snapshot(ctx, path, temp, rate, running)
+	if !running {
+		err = errors.Join(err, o.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("back up the ledger: %w", err), removeIfThere(temp))
 	}
 	r, err := CheckFile(ctx, temp, nil)
 	if err != nil && !corrupt(err) {
 		return r, errors.Join(err, removeIfThere(temp))
 	}
 	return r, errors.Join(err, replaceFile(temp, to))
-}
-
-const snapshotTries = 20
-
-// errBusy means that the ledger was written to faster than it could be copied.
-var errBusy = errors.New("the ledger is written to faster than it can be copied; try again when it is quieter, or stop the agent first")
-
-// snapshot copies a file that another process is writing. What the newest head reaches is not written to while it is the
-// newest: bbolt uses a page again only in the transaction after the one that has set it free. So a copy is of one
-// moment if the head that was the newest before is the newest afterwards; otherwise it is made again.
-func snapshot(ctx context.Context, from, to string) error {
-	for range snapshotTries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		done, err := trySnapshot(from, to)
-		if done || err != nil {
-			return err
-		}
-	}
-	return errBusy
-}
-
-func trySnapshot(from, to string) (bool, error) {
-	f, err := openThere(from, os.O_RDONLY)
-	if err != nil {
-		return false, fmt.Errorf("copy the ledger: %w", err)
-	}
-	defer f.Close()
-	before, heads, err := headsOf(f)
-	if err != nil {
-		return false, err
-	}
-	if err := errors.Join(removeIfThere(to), copyFile(from, to)); err != nil {
-		return false, fmt.Errorf("copy the ledger: %w", err)
-	}
-	after, _, err := headsOf(f)
-	if err != nil || after != before {
-		return false, err
-	}
-	out, err := openThere(to, os.O_WRONLY)
-	if err != nil {
-		return false, fmt.Errorf("copy the ledger: %w", err)
-	}
-	_, err = out.WriteAt(heads, 0) // the copy may have caught the next transaction's head
-	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return false, fmt.Errorf("copy the ledger: %w", err)
-	}
-	return true, nil
-}
-
-// headsOf reads both heads and the transaction of the newest.
-func headsOf(f *os.File) (txid uint64, heads []byte, err error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, nil, fmt.Errorf("copy the ledger: %w", err)
-	}
-	p, err := newPageFile(f, info.Size())
-	if err != nil {
-		return 0, nil, err
-	}
-	heads = make([]byte, 2*p.pageSize)
-	if _, err := f.ReadAt(heads, 0); err != nil {
-		return 0, nil, fmt.Errorf("copy the ledger: %w", err)
-	}
-	return p.newest().txid, heads, nil
 }
 
 // ErrBackup means that the file given to Restore cannot take the ledger's place: it is missing, may not be read, or is

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 )
@@ -32,25 +33,94 @@ func busy(t *testing.T, l *Ledger) (stop func()) {
 	return func() { cancel(); <-n }
 }
 
-func TestBackupAndCheckWhileSalesGoOn(t *testing.T) {
+func TestBackupWhileSalesGoOn(t *testing.T) {
 	cfg := testConfig(t)
 	l := openTest(t, cfg)
 	know(t, l, 1, 900_00, 0)
 	stop := busy(t, l)
-	var b bytes.Buffer
-	if _, err := l.Backup(t.Context(), &b); err != nil {
-		t.Error(err)
-	}
-	_, err := l.Check(t.Context(), nil)
-	for i := 0; errors.Is(err, errMoved) && i < 20; i++ {
-		_, err = l.Check(t.Context(), nil)
-	}
-	if err != nil {
-		t.Error(err)
-	}
+	to := filepath.Join(t.TempDir(), "backup.db")
+	r, err := Backup(t.Context(), cfg.Path, to, CopyRate)
 	stop()
-	copied := damaged(t, cfg, b.Bytes())
-	checkTest(t, copied.Path)
+	if err != nil || r.Sales == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	checkTest(t, to)
+	if r, err := Backup(t.Context(), cfg.Path, to, CopyRate); err == nil {
+		t.Errorf("a backup was overwritten: %+v", r)
+	}
+}
+
+// sellingFile is a ledger in which sales end each time that its first pages have been read, for some times.
+type sellingFile struct {
+	*os.File
+	sell func()
+	left int
+}
+
+func (f *sellingFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(b, at)
+	if len(b) == copyChunk && at == 0 && f.left > 0 {
+		f.left--
+		f.sell()
+	}
+	return n, err
+}
+
+func TestACopyCatchesUpOrSaysThatItCannot(t *testing.T) {
+	cfg := testConfig(t)
+	l := openTest(t, cfg, func(l *Ledger) { l.noSync = true })
+	for i := range 300 {
+		know(t, l, i+1, 900_00, 0)
+	}
+	n := 0
+	for _, tt := range []struct {
+		times int
+		want  error
+	}{{0, nil}, {2, nil}, {1 << 30, ErrBusy}} {
+		src, err := os.Open(cfg.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		dst, err := createTemp(filepath.Join(t.TempDir(), "copy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dst.Close()
+		f := &sellingFile{src, func() {
+			for range 5 {
+				n++
+				sellTest(t, l, fmt.Sprint("s", n), n%300+1, 1)
+			}
+		}, tt.times}
+		if err := copySlowly(dst, f, newPace(t.Context(), 0)); err != nil {
+			t.Fatal(err)
+		}
+		if err := catchUp(t.Context(), dst, f, 0); !errors.Is(err, tt.want) {
+			t.Errorf("sales that end %d times: %v, want %v", tt.times, err, tt.want)
+		}
+		if tt.want != nil {
+			continue
+		}
+		if r, err := CheckFile(t.Context(), dst.Name(), nil); err != nil || r.Sales != uint64(n) {
+			t.Errorf("sales that end %d times: %+v, %v", tt.times, r, err)
+		}
+	}
+}
+
+func TestACopyKeepsItsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		p := newPace(t.Context(), 1_000_000)
+		for range 20 {
+			if err := p.wait(100_000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
+			t.Errorf("2 MB at 1 MB/s took %s", took)
+		}
+	})
 }
 
 func TestInspectARunningLedger(t *testing.T) {
@@ -67,12 +137,8 @@ func TestInspectARunningLedger(t *testing.T) {
 	if err := o.Journal(t.Context(), func(JournalEntry) error { n++; return nil }); err != nil || n != 2 {
 		t.Errorf("%d entries, want 2: %v", n, err)
 	}
-	to := filepath.Join(t.TempDir(), "backup.db")
-	if r, err := o.CopyTo(t.Context(), to); err != nil || r.Last != 2 {
-		t.Errorf("copy: %+v, %v", r, err)
-	}
-	if _, err := o.CopyTo(t.Context(), to); err == nil {
-		t.Error("a backup was overwritten")
+	if r, err := o.Check(t.Context(), nil); err != nil || r.Last != 2 {
+		t.Errorf("check: %+v, %v", r, err)
 	}
 	if err := o.Close(); err != nil {
 		t.Error(err)
@@ -90,22 +156,18 @@ func TestRestoreBeginsANewEpoch(t *testing.T) {
 	l := openTest(t, cfg)
 	know(t, l, 1, 900_00, 0)
 	sellTest(t, l, "a", 1, 3)
-	var b bytes.Buffer
-	if _, err := l.Backup(t.Context(), &b); err != nil {
+	from := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := Backup(t.Context(), cfg.Path, from, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	from := filepath.Join(t.TempDir(), "backup.db")
-	if err := os.WriteFile(from, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	o, err := Lock(cfg.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := append([]byte(nil), b.Bytes()...)
+	broken := readAll(t, from)
 	for i := 8192; i < len(broken); i += 512 {
 		broken[i] ^= 0xff
 	}

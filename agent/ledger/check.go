@@ -10,7 +10,6 @@ import (
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
-	bolt "go.etcd.io/bbolt"
 )
 
 // Report is what a check of the whole store has seen.
@@ -58,57 +57,6 @@ func CheckFile(ctx context.Context, path string, progress func(records uint64)) 
 	}
 	return c.run(p, p.newest())
 }
-
-// Check is [CheckFile] of the open ledger as it stands: it holds a read transaction, so that the file may grow by what is
-// written meanwhile, and reads no faster than a backup.
-func (l *Ledger) Check(ctx context.Context, progress func(records uint64)) (*Report, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.db == nil {
-		return nil, l.unusable()
-	}
-	l.copying.Add(1)
-	defer l.copying.Add(-1)
-	var r *Report
-	err := guard(func() error {
-		return l.db.View(func(tx *bolt.Tx) error {
-			f, err := os.Open(l.cfg.Path)
-			if err != nil {
-				return fmt.Errorf("check the ledger: %w", err)
-			}
-			defer f.Close()
-			p, m, err := headOf(f, uint64(tx.ID()))
-			if err != nil {
-				return err
-			}
-			p.r = &throttled{ReaderAt: f, pace: newPace(ctx, l.cfg.BackupRate)}
-			r, err = newChecker(ctx, progress).run(p, m)
-			return err
-		})
-	})
-	return r, err
-}
-
-// headOf finds the head of a transaction that is still readable. Another commit may be writing the other one meanwhile.
-func headOf(f *os.File, txid uint64) (*pageFile, *pageMeta, error) {
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, nil, fmt.Errorf("check the ledger: %w", err)
-	}
-	p, err := newPageFile(f, size)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, m := range p.metas {
-		if m != nil && m.txid == txid {
-			return p, m, nil
-		}
-	}
-	return nil, nil, errMoved
-}
-
-// errMoved means that two commits came between the beginning of a read transaction and the reading of its head.
-var errMoved = errors.New("the ledger moved on while its head was read; try again")
 
 type checker struct {
 	ctx      context.Context

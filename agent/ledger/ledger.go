@@ -60,8 +60,6 @@ type Config struct {
 	// it; a larger file is checked page by page as it is used, and read whole only after two runs in a row have ended
 	// without closing it. Default: 256 MiB, read in less than half a second.
 	VerifyBytes int64
-	// BackupRate bounds a backup, in bytes a second, so that sales do not feel it. Default: 30 MB/s.
-	BackupRate int64
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -92,9 +90,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.VerifyBytes <= 0 {
 		c.VerifyBytes = 256 << 20
 	}
-	if c.BackupRate <= 0 {
-		c.BackupRate = 30_000_000
-	}
 	return c, nil
 }
 
@@ -116,7 +111,6 @@ type Ledger struct {
 
 	storageErrors atomic.Uint64
 	lastRoom      atomic.Int64
-	copying       atomic.Int32 // backups and checks that hold a read transaction
 	suspected     atomic.Int64 // when a reader last had the file reopened, unix seconds
 
 	// mu guards db: held for reading through every transaction, for writing while the file is replaced.
@@ -143,6 +137,7 @@ type Ledger struct {
 	openFile func(string, int, os.FileMode) (*os.File, error)
 	diskFree func(string) (int64, error)
 	settle   func(*bolt.DB, *os.File) error
+	longList int // of free pages: one that is longer is not written
 	noSync   bool
 }
 
@@ -165,7 +160,7 @@ func newLedger(cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		cfg: cfg, log: cfg.Log, clock: newClock(cfg.Now),
 		calls: make(chan *call, maxGroup), closing: make(chan struct{}), stopped: make(chan struct{}), rested: make(chan struct{}),
-		appended: make(chan struct{}, 1), openFile: openBolt, diskFree: diskFree, settle: settle,
+		appended: make(chan struct{}, 1), openFile: openBolt, diskFree: diskFree, settle: settle, longList: 1000,
 	}
 	if _, err := io.ReadFull(cfg.Rand, l.boot[:]); err != nil {
 		return nil, fmt.Errorf("random bytes for a boot id: %w", err)

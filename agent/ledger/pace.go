@@ -2,11 +2,10 @@ package ledger
 
 import (
 	"context"
-	"io"
 	"time"
 )
 
-// pace bounds bytes a second.
+// pace bounds bytes a second; a rate of 0 or less is no bound.
 type pace struct {
 	ctx   context.Context
 	rate  int64
@@ -20,6 +19,9 @@ func newPace(ctx context.Context, rate int64) *pace {
 
 // wait returns when so many more bytes are due.
 func (p *pace) wait(n int) error {
+	if p.rate <= 0 {
+		return p.ctx.Err()
+	}
 	p.done += int64(n)
 	ahead := time.Duration(float64(p.done)/float64(p.rate)*float64(time.Second)) - time.Since(p.start)
 	if ahead < 5*time.Millisecond {
@@ -33,16 +35,4 @@ func (p *pace) wait(n int) error {
 	case <-p.ctx.Done():
 		return p.ctx.Err()
 	}
-}
-
-type throttled struct {
-	io.ReaderAt
-	pace *pace
-}
-
-func (t *throttled) ReadAt(b []byte, off int64) (int, error) {
-	if err := t.pace.wait(len(b)); err != nil {
-		return 0, err
-	}
-	return t.ReaderAt.ReadAt(b, off)
 }

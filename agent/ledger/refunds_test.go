@@ -135,9 +135,7 @@ func TestARefundKeepsItsSale(t *testing.T) {
 	refundTest(t, l, "s", "r1", 0)
 	_, err := l.Sale("t")
 	wantRefusal(t, err, loyalty.UnknownSale)
-	if r, err := l.Check(context.Background(), nil); err != nil {
-		t.Errorf("%v: %v", err, r.Findings)
-	}
+	checkTest(t, l.cfg.Path)
 	l.HQTime(at.Add(200 * time.Hour))
 	sellTest(t, l, "more", 1, 1)
 	ack(t, l, 0)

@@ -173,10 +173,10 @@ func (l *Ledger) attempt(db *bolt.DB, group []*call) error {
 var errNothing = errors.New("nothing to write")
 
 // skipFreelist decides whether the next transaction writes the list of free pages. Writing it makes opening instant;
-// writing a long one makes each commit slow, and while a reader holds old pages, makes the file grow without end.
+// writing a long one makes each commit slow.
 func (l *Ledger) skipFreelist(db *bolt.DB) bool {
 	s := db.Stats()
-	return s.FreePageN+s.PendingPageN > 1000 || l.copying.Load() > 0
+	return s.FreePageN+s.PendingPageN > l.longList
 }
 
 // guard turns a panic or a memory fault inside bbolt, which is how it meets a corrupt page, into [ErrCorrupt].

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,27 +14,37 @@ import (
 
 func newBackupCmd() *cobra.Command {
 	var asJSON bool
+	var rate int
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the ledger to a file, also while the agent runs",
 		Long: `Writes a copy of the ledger as of one moment and checks it whole. An existing file is not overwritten. The copy holds
 card numbers: keep it as carefully as the ledger.
 
+It copies slowly, so that sales do not feel it; --rate 0 goes as fast as the disk does, which is well where the agent is
+stopped. Where it runs, the copy ends in a moment without sales, and after half a minute without one it is given up.
+
 Exit status: 0 the copy is on the disk and sound, 1 otherwise.`,
-		Example: "  azs-agent backup /mnt/usb/ledger-$(date +%F).db",
+		Example: "  azs-agent backup /mnt/usb/ledger-$(date +%F).db\n  azs-agent backup --rate 5 /mnt/usb/ledger.db",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return inspected(cmd, func(ctx context.Context, o *ledger.Offline) error {
-				r, err := o.CopyTo(ctx, args[0])
-				if r == nil {
-					return targetHint(err, args[0])
-				}
-				return errors.Join(printReport(cmd, r, err == nil, asJSON), err)
-			})
+			if rate < 0 {
+				return withHint(fmt.Errorf("--rate %d is less than nothing", rate), "megabytes a second; 0 for as fast as the disk")
+			}
+			path, err := ledgerPath(cmd)
+			if err != nil {
+				return err
+			}
+			r, err := ledger.Backup(cmd.Context(), path, args[0], int64(rate)*1_000_000)
+			if r == nil {
+				return ledgerHint(targetHint(err, args[0]))
+			}
+			return ledgerHint(errors.Join(printReport(cmd, r, err == nil, asJSON), err))
 		},
 	}
 	cmd.Flags().String("ledger", "", "ledger `file` (default: as configured)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().IntVar(&rate, "rate", ledger.CopyRate/1_000_000, "megabytes a second that are copied at most; 0: no limit")
 	return cmd
 }
 

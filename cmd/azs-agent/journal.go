@@ -50,6 +50,8 @@ func ledgerHint(err error) error {
 		return err
 	case errors.Is(err, ledger.ErrInUse):
 		return withHint(err, "stop the agent first: `azs-agent service stop`; reading and `azs-agent backup` work while it runs")
+	case errors.Is(err, ledger.ErrBusy):
+		return withHint(err, "try again when it is quieter, with --rate 0 if it was a backup of a large ledger, or stop the agent first: `azs-agent service stop`")
 	case errors.Is(err, ledger.ErrCorrupt):
 		return withHint(err, "keep a copy of the file, then start the agent: it moves a corrupt ledger aside and carries over what can be read")
 	case errors.Is(err, os.ErrNotExist):
