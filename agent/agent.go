@@ -88,7 +88,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	hub := api.NewHub()
 	h := &health{
 		station: loyalty.StationID(s.Station.Number), name: s.Station.Name, version: a.cfg.Version, started: time.Now(),
-		ledger: l, hub: hub,
+		ledger: l, hub: hub, cards: len(s.Cards.Ranges) > 0,
 	}
 	if h.link, err = newLink(&a.cfg, l, h.state); err != nil {
 		return settingsError{err}

@@ -28,6 +28,7 @@ type health struct {
 	ledger   *ledger.Ledger
 	link     *link
 	counters []*counter
+	cards    bool // card ranges are configured
 	desk     *Desk
 	hub      *api.Hub
 }
@@ -36,7 +37,7 @@ var _ api.Monitor = (*health)(nil)
 
 // Status is the station's health as the page shows it.
 func (h *health) Status(context.Context) api.Status {
-	s := api.Status{Station: h.station, Name: h.name, Version: h.version, Started: h.started, HQ: h.link.status()}
+	s := api.Status{Station: h.station, Name: h.name, Version: h.version, Started: h.started, HQ: h.link.status(), Cards: h.cards}
 	for _, k := range h.counters {
 		s.Scanners = append(s.Scanners, scannerStatus(k.name, k.scanner.State()))
 	}

@@ -32,6 +32,7 @@ type stationStatus struct {
 		Connected bool   `json:"connected"`
 		Reason    string `json:"reason"`
 	} `json:"scanners"`
+	Cards  bool   `json:"cards_configured"`
 	Clock  string `json:"clock"`
 	Ledger struct {
 		Frozen bool `json:"frozen"`
@@ -103,6 +104,9 @@ func (s *stationStatus) text(now time.Time) string {
 		} else {
 			line("scanner", "%s at counter %s: NOT CONNECTED (%s)", sc.Name, sc.Counter, orElse(sc.Reason, "not opened yet"))
 		}
+	}
+	if !s.Cards && len(s.Scanners) > 0 {
+		line("cards", "NONE: set cards.ranges in the configuration, or no number that is scanned is a card")
 	}
 	if s.Programme == nil {
 		line("programme", "NONE: headquarters has not sent one, and the configuration names no file")

@@ -109,7 +109,7 @@ func (s *story) refused(station int, what string, err error, status int, code lo
 }
 
 func (s *story) online(ctx context.Context) error {
-	if err := s.present(ctx, 2, anna, 1250_50); err != nil {
+	if err := s.present(ctx, 2, anna, 1250_00); err != nil {
 		return err
 	}
 	a, err := s.sell(ctx, 2, anna, "2-0001", basket(20_000, 0), 0) // 20 l: 10 points
@@ -123,7 +123,7 @@ func (s *story) online(ctx context.Context) error {
 	if err := s.drained(ctx, 2); err != nil {
 		return err
 	}
-	if err := s.present(ctx, 1, anna, 1260_50); err != nil {
+	if err := s.present(ctx, 1, anna, 1260_00); err != nil {
 		return err
 	}
 	a, err = s.sell(ctx, 1, anna, "1-0001", basket(31_500, 1), 0) // 31.5 l: 15 points; a coffee of 189 roubles: 9
@@ -250,7 +250,7 @@ func (s *story) mended(ctx context.Context) error {
 		}
 	}
 	// Life goes on: Vera redeems where nobody has met her before, with rights that headquarters gives while she waits.
-	if err := s.present(ctx, 2, vera, 3000_25); err != nil {
+	if err := s.present(ctx, 2, vera, 3000_00); err != nil {
 		return err
 	}
 	_, err := s.sell(ctx, 2, vera, "2-0003", basket(35_000, 1), 1000_00)

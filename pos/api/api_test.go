@@ -239,6 +239,8 @@ func TestSale(t *testing.T) {
 
 	call(t, h, 200, "PUT", "/v1/sales/r-2", open)
 	want(t, twice("POST", "/v1/sales/r-2/void", `{"reason":"покупатель передумал"}`), map[string]any{"state": "void", "available_points_x100": 75000})
+	call(t, h, 200, "PUT", "/v1/sales/r-3", open)
+	want(t, twice("POST", "/v1/sales/r-3/void", ""), map[string]any{"state": "void", "available_points_x100": 75000})
 }
 
 func TestSaleOfOneStep(t *testing.T) {
@@ -335,6 +337,23 @@ func TestInternalErrorIsNotTold(t *testing.T) {
 	}
 }
 
+// TestRedeemableIsInSteps: what a customer is told to redeem is what a quote will take.
+func TestRedeemableIsInSteps(t *testing.T) {
+	d := newDesk(t)
+	h := newServer(t, config(d)).Handler()
+	const card = "7005990000000337"
+	d.Add(loyalty.Card{Number: card, Account: 33, MayRedeem: true}, loyalty.Active, 330_50, 0)
+	identify := fmt.Sprintf(`{"card":%q}`, card)
+	want(t, call(t, h, 200, "POST", "/v1/identify", identify), map[string]any{
+		"available_points_x100": 33050, "redeemable_points_x100": 33000, "redeem_refused": nil,
+	})
+	d.Grant(33, 50)
+	d.SetOnline(false)
+	want(t, call(t, h, 200, "POST", "/v1/identify", identify), map[string]any{
+		"available_points_x100": 33050, "redeemable_points_x100": 0, "redeem_refused.code": "no_rights",
+	})
+}
+
 func TestStatus(t *testing.T) {
 	d := newDesk(t)
 	h := newServer(t, config(d)).Handler()
@@ -345,7 +364,7 @@ func TestStatus(t *testing.T) {
 	call(t, h, 200, "POST", "/v1/sales/x/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, anna, fuel(20_000, 130_000)))
 	got := call(t, h, 200, "GET", "/v1/status", "")
 	want(t, got, map[string]any{
-		"station.number": 7, "hq.online": false, "hq.backlog_entries": 1, "clock": "behind", "ledger.full": true,
+		"station.number": 7, "hq.online": false, "hq.backlog_entries": 1, "clock": "behind", "ledger.full": true, "cards_configured": true,
 		"programme.title.ru": "Семейная команда", "unresolved_sales": 0,
 	})
 	want(t, got["scanners"].([]any)[0].(map[string]any), map[string]any{"connected": false, "reason": "no such device", "counter": "1"})

@@ -111,7 +111,7 @@ type customerBody struct {
 	AccountState string       `json:"account_state,omitempty" enum:"active,accrue_only,blocked,closed"`
 	Total        int64        `json:"total_points_x100" doc:"All live points"`
 	Available    int64        `json:"available_points_x100" doc:"Of them spendable: active and not promised elsewhere"`
-	Redeemable   int64        `json:"redeemable_points_x100" doc:"Of them what can be redeemed at this moment: offline only the rights held by the station"`
+	Redeemable   int64        `json:"redeemable_points_x100" doc:"Of them what can be redeemed at this moment, in the programme's steps: offline only the rights held by the station"`
 	Accrue       *refusalBody `json:"accrue_refused,omitempty" doc:"Why nothing can be accrued; absent: it can"`
 	Redeem       *refusalBody `json:"redeem_refused,omitempty" doc:"Why nothing can be redeemed; absent: it can, up to redeemable_points_x100"`
 	Fresh        bool         `json:"fresh" doc:"Headquarters answered just now"`
@@ -141,7 +141,7 @@ type quoteBody struct {
 	EarnActive *time.Time    `json:"earn_active_from,omitempty" doc:"When they become spendable"`
 	EarnUntil  *time.Time    `json:"earn_expires,omitempty" doc:"Absent: never"`
 	MaxRedeem  int64         `json:"max_redeem_points_x100" doc:"The most that an open would accept now"`
-	Reasons    []refusalBody `json:"reasons" nullable:"false" doc:"Why max_redeem_points_x100 is less than the receipt alone would allow"`
+	Reasons    []refusalBody `json:"reasons" nullable:"false" doc:"Why max_redeem_points_x100 or earn_points_x100 is less than the receipt alone would allow. No refusal: the answer stands, also with not_enough where nothing was to be redeemed"`
 }
 
 func quoteBodyOf(q loyalty.Quote, zone *time.Location) quoteBody {

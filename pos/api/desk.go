@@ -70,7 +70,7 @@ type Customer struct {
 
 	Total      loyalty.Points // all live points
 	Available  loyalty.Points // of them active, and not promised to open sales or other stations
-	Redeemable loyalty.Points // of them what may be redeemed right now: online all, offline the rights held here
+	Redeemable loyalty.Points // of them what may be redeemed right now, in the programme's steps: online all, offline the rights held here
 
 	Accrue loyalty.Refusal // why accruing is refused; empty: it is allowed
 	Redeem loyalty.Refusal // why redeeming is refused; empty: it is allowed, up to Redeemable
@@ -98,11 +98,13 @@ func CustomerOf(card loyalty.CardNumber, b *loyalty.Books, at loyalty.Instant, o
 	c.Accrue, _ = loyalty.RefusalOf(accrue)
 	c.Redeem, _ = loyalty.RefusalOf(redeem)
 	if redeem == nil {
+		step := b.Programme.RedeemStep
 		c.Redeemable = c.Available
 		if !online {
 			c.Redeemable = min(c.Available, b.Cell.Left())
 		}
-		if c.Redeemable == 0 && c.Available > 0 {
+		c.Redeemable -= c.Redeemable % step
+		if c.Redeemable == 0 && c.Available >= step {
 			c.Redeem = loyalty.NoRights
 		}
 	}
@@ -117,6 +119,7 @@ type Status struct {
 	Started   time.Time
 	HQ        Link
 	Scanners  []Scanner
+	Cards     bool // card ranges are configured; without them no scan can be a card
 	Clock     loyalty.ClockMark
 	Ledger    LedgerState
 	Programme *Programme // nil: none in force

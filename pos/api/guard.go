@@ -57,7 +57,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve passes the request on, or says why not.
 func (g *guard) serve(w http.ResponseWriter, r *http.Request) *Problem {
 	if !g.hostServed(r.Host) {
-		return problem(forbiddenHost, "use 127.0.0.1 or localhost, or name this host in the configuration")
+		return problem(forbiddenHost, "call it 127.0.0.1 or localhost, with the port: no other name is served")
 	}
 	foreign, p := g.origin(w, r)
 	if p != nil || (foreign && r.Method == http.MethodOptions) {

@@ -14,7 +14,7 @@ import (
 )
 
 // Version is the version of the published API. Within one major number nothing is removed and no meaning changes.
-const Version = "1.0.0"
+const Version = "1.1.0"
 
 const eventsPattern = "GET /v1/events"
 

@@ -15,7 +15,7 @@ func (s *Server) saleRoutes(api huma.API) {
 	huma.Register(api, operation(api, "POST", "/v1/sales/{id}/close", "closeSale", "sale", "Close a sale with what was really sold",
 		"Redeems at most what was opened and releases the rest, then accrues. With card, a sale that was never opened is opened and closed at once."), s.closeSale)
 	huma.Register(api, operation(api, "POST", "/v1/sales/{id}/void", "voidSale", "sale", "Void an open sale",
-		"It never happened: what was reserved is free again."), s.voidSale)
+		"It never happened: what was reserved is free again. The body may be left out."), s.voidSale)
 	huma.Register(api, operation(api, "POST", "/v1/sales/{id}/resolve", "resolveSale", "sale", "Settle a sale that a crash left open",
 		"As close or void, and marked as settled afterwards. Ask for GET /v1/sales?state=open after every start of the register."), s.resolveSale)
 	huma.Register(api, operation(api, "GET", "/v1/sales/{id}", "getSale", "sale", "A sale as it stands", ""),
@@ -84,10 +84,12 @@ func (s *Server) closeSale(ctx context.Context, r *saleIn[closeBody]) (*out[sale
 	})
 }
 
-func (s *Server) voidSale(ctx context.Context, r *saleIn[voidBody]) (*out[saleBody], error) {
-	return s.void(ctx, r.Body.Counter, &loyalty.VoidRequest{
-		Sale: loyalty.SaleID(r.ID), Reason: r.Body.Reason, Who: r.Body.Attendant.domain(),
-	})
+func (s *Server) voidSale(ctx context.Context, r *saleIn[*voidBody]) (*out[saleBody], error) {
+	var b voidBody // all of it may be left out, the body as well
+	if r.Body != nil {
+		b = *r.Body
+	}
+	return s.void(ctx, b.Counter, &loyalty.VoidRequest{Sale: loyalty.SaleID(r.ID), Reason: b.Reason, Who: b.Attendant.domain()})
 }
 
 func (s *Server) resolveSale(ctx context.Context, r *saleIn[resolveBody]) (*out[saleBody], error) {

@@ -10,6 +10,7 @@ type statusBody struct {
 	Station    stationBody    `json:"station"`
 	HQ         linkBody       `json:"hq"`
 	Scanners   []scannerBody  `json:"scanners" nullable:"false"`
+	Cards      bool           `json:"cards_configured" doc:"false: the configuration names no card ranges, and no scan can be a card"`
 	Clock      string         `json:"clock" enum:"good,unsure,behind,ahead" doc:"unsure: headquarters not heard since the start. behind, ahead: the station's clock is wrong"`
 	Ledger     ledgerBody     `json:"ledger"`
 	Programme  *programmeBody `json:"programme,omitempty" doc:"Absent: none has come from headquarters yet"`
@@ -71,6 +72,7 @@ func statusBodyOf(s Status, open []*loyalty.Sale, fuels []string, now time.Time)
 		Station:  stationBody{uint32(s.Station), s.Name, s.Version, timeOrNil(s.Started)},
 		HQ:       linkBodyOf(s.HQ),
 		Scanners: make([]scannerBody, len(s.Scanners)),
+		Cards:    s.Cards,
 		Clock:    clockName(s.Clock), Ledger: ledgerBody(s.Ledger),
 		Unresolved: len(open), Fuels: append([]string{}, fuels...), Now: now,
 	}

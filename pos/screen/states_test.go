@@ -110,6 +110,34 @@ func TestPage(t *testing.T) {
 			c.sees("q-max", "400")
 			c.holds(`document.getElementById("go").disabled`)
 		}},
+		{"steps", func(t *testing.T, c *counter) {
+			c.desk.Add(loyalty.Card{Number: "7005990000000337", Account: 33, MayRedeem: true}, loyalty.Active, 330_50, 0)
+			c.scan("7005990000000337")
+			c.sees("available", "330")
+			c.sees("available-label", "Доступно для списания")
+			c.sees("may-redeem", "Списание до 330")
+			c.sees("total", "330,5")
+		}},
+		{"no-cards", func(t *testing.T, c *counter) {
+			c.desk.Update(func(s *api.Status) { s.Cards = false })
+			c.hub.Publish(api.StatusChanged{})
+			c.sees("notice", "Карты сети не настроены")
+		}},
+		{"zone", func(t *testing.T, c *counter) {
+			ok, err := chromedp.Run(c.ctx, chromedp.Evaluate[bool](`(async () => {
+				const w = await import("/screen/words.js");
+				const today = new Date().toISOString().slice(0, 10);
+				w.setZone("2026-11-21T00:00:00+09:00");
+				const far = w.clock("2020-01-31T20:05:00Z");
+				w.setZone("2026-11-21T00:00:00-02:30");
+				const half = w.clock("2020-01-31T20:05:00Z");
+				w.setZone(today + "T12:00:00Z");
+				return far === "01.02 05:05" && half === "31.01 17:35" && w.clock(today + "T00:07:00Z") === "00:07";
+			})()`, chromedp.EvalAwaitPromise))
+			if err != nil || !ok {
+				t.Errorf("moments are not written by the station's clock: %v, %v", ok, err)
+			}
+		}},
 		{"scanner-gone", func(t *testing.T, c *counter) {
 			c.desk.Update(func(s *api.Status) { s.Scanners[0].Connected = false })
 			c.hub.Publish(api.ScannerChanged{Scanner: api.Scanner{Name: "scanner1", Counter: "1"}})

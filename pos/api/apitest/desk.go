@@ -74,6 +74,7 @@ func New(at time.Time) (*Desk, error) {
 		status: api.Status{
 			Station: 7, Name: "АЗС 7, Калужское шоссе", Version: "test", Started: at,
 			HQ:        api.Link{Configured: true, Online: true, Since: at},
+			Cards:     true,
 			Scanners:  []api.Scanner{{Name: "scanner1", Counter: "1", Connected: true, Since: at}},
 			Programme: &api.Programme{Name: p.Name, Version: p.Version, Title: p.Title},
 		},

@@ -2,7 +2,7 @@
 
 import { call, Events, Refused, sale, saleID, uncertain } from "./desk.js";
 import { draw } from "./view.js";
-import { getLanguage, parse, setLanguage, t } from "./words.js";
+import { getLanguage, parse, setLanguage, setZone, t } from "./words.js";
 
 const counter = new URLSearchParams(location.search).get("counter") || "";
 const $ = id => document.getElementById(id);
@@ -76,6 +76,7 @@ function refresh() {
   asking = true;
   call("GET", "/v1/status").then(s => {
     state.status = s;
+    setZone(s.now);
     if (!state.fuel) state.fuel = s.fuels[Math.min(1, s.fuels.length - 1)] || "";
     if (state.signin) { state.signin = false; events.open(); }
     if (state.view === "loading") { view("ready"); resume(); }

@@ -23,7 +23,7 @@ export function draw(s) {
   header(s);
   banner(s);
   for (const p of ["ready", "typing", "customer", "message", "result"]) $("pane-" + p).hidden = s.view !== p;
-  if (s.customer) customer(s.customer);
+  if (s.customer) customer(s.customer, !!s.status && s.status.hq.online);
   if (s.message) advice(s.message);
   if (s.result) result(s.result);
   form(s);
@@ -75,6 +75,7 @@ function notice(s) {
   if (st.ledger.failed) return ["stop", t("failed")];
   if (st.ledger.full) return ["stop", t("fullDisk")];
   if (!st.programme) return ["stop", t("noProgramme")];
+  if (!st.cards_configured && scanners(s).length) return ["stop", t("noCards")];
   const lost = scanners(s).find(x => !x.connected);
   if (lost) return ["stop", t("scannerGone", lost.name)];
   if (st.ledger.frozen) return ["care", t("frozen")];
@@ -124,9 +125,9 @@ function headline(s) {
 }
 
 // customer shows first what may be redeemed at this moment; where nothing may, what there is.
-function customer(c) {
-  const none = !!c.redeem_refused, offline = !none && c.redeemable_points_x100 < c.available_points_x100;
-  const first = none ? c.total_points_x100 : offline ? c.redeemable_points_x100 : c.available_points_x100;
+function customer(c, online) {
+  const none = !!c.redeem_refused, offline = !none && !online && c.redeemable_points_x100 < c.available_points_x100;
+  const first = none ? c.total_points_x100 : c.redeemable_points_x100;
   const second = none ? c.available_points_x100 : c.total_points_x100;
   const figure = x => c.known ? points(x) : "—";
   text("available-label", none ? t("total") : t(offline ? "availableOff" : "available") + ", " + t("points"));

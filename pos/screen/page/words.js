@@ -32,6 +32,7 @@ const words = {
     gone: "Программа на этом компьютере не отвечает. Ждём, связь восстановится сама.",
     failed: "Ошибка диска: чеки не проводятся. Позовите техника.", fullDisk: "Диск переполнен: списание остановлено. Позовите техника.",
     frozen: "Списание временно остановлено на этой АЗС. Начисление работает.", noProgramme: "Программа ещё не получена из центра. Позовите техника.",
+    noCards: "Карты сети не настроены: ни одна карта не узнаётся. Позовите техника.",
     scannerGone: s => "Сканер «" + s + "» отключён: проверьте кабель. Номер можно ввести вручную: F2.",
     offline: (t, n) => "Нет связи с центром" + (t ? " с " + t : "") + ". Начисление работает, списание: только в пределах запаса АЗС." + (n ? " Ждут отправки: " + n + "." : ""),
     clock: "Часы этого компьютера неверны. Позовите техника.", unresolved: "Есть незакрытые чеки. Проверьте их: F4.", fine: "Всё работает",
@@ -67,6 +68,7 @@ const words = {
     gone: "The program on this computer does not answer. Please wait, it will come back by itself.",
     failed: "Disk error: no sale can be recorded. Call the technician.", fullDisk: "The disk is full: redeeming is stopped. Call the technician.",
     frozen: "Redeeming is suspended at this station. Accruing works.", noProgramme: "No programme has come from headquarters yet. Call the technician.",
+    noCards: "The network's cards are not configured: no card is recognised. Call the technician.",
     scannerGone: s => "Scanner “" + s + "” is gone: check its cable. A number can be typed: F2.",
     offline: (t, n) => "No connection to headquarters" + (t ? " since " + t : "") + ". Accruing works, redeeming only as far as this station may." + (n ? " Waiting to be sent: " + n + "." : ""),
     clock: "This computer's clock is wrong. Call the technician.", unresolved: "There are unresolved sales. Check them: F4.", fine: "All is well",
@@ -109,13 +111,22 @@ export function roubles(kopecks) {
   return new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(kopecks / 100) + " ₽";
 }
 
-// clock writes a moment: the time of today, the day and the time of another.
+let offset = 0; // of the station's clock from UTC, in milliseconds
+
+// setZone takes the station's zone from a moment as the station writes it. The browser's own zone may be another.
+export function setZone(iso) {
+  const m = /([+-])(\d\d):(\d\d)$/.exec(iso);
+  offset = m ? (m[1] + "1") * (m[2] * 60 + +m[3]) * 60000 : 0;
+}
+
+// clock writes a moment by the station's clock: the time of today, the day and the time of another.
 export function clock(iso) {
-  const at = new Date(iso);
-  if (isNaN(at)) return "";
-  const time = at.toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
-  if (at.toDateString() === new Date().toDateString()) return time;
-  return at.toLocaleDateString(locale(), { day: "2-digit", month: "2-digit" }) + " " + time;
+  const utc = new Date(iso);
+  if (isNaN(utc)) return "";
+  const at = new Date(utc.getTime() + offset), today = new Date(Date.now() + offset); // UTC stands for the station's zone
+  const time = at.toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+  if (at.toISOString().slice(0, 10) === today.toISOString().slice(0, 10)) return time;
+  return at.toLocaleDateString(locale(), { day: "2-digit", month: "2-digit", timeZone: "UTC" }) + " " + time;
 }
 
 // parse reads what was typed as an integer of 10^-digits units; NaN for anything that is not such a number.
