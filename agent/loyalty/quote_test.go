@@ -268,11 +268,19 @@ func FuzzPrice(f *testing.F) {
 	f.Add(most, uint16(loyalty.MaxLines), int64(loyalty.MaxAmount), int64(loyalty.MaxAmount), uint8(2))
 	f.Add(most, uint16(loyalty.MaxLines), int64(loyalty.MaxAmount-1), int64(loyalty.MaxAmount), uint8(3))
 	f.Add(slices.Repeat(most, 9), uint16(3), int64(3*line), int64(loyalty.MaxAmount), uint8(2))
+	f.Add(most, uint16(loyalty.MaxLines), int64(0), int64(loyalty.MaxAmount), uint8(4))
+	f.Add(slices.Repeat(most, 3), uint16(loyalty.MaxLines), int64(100), int64(loyalty.MaxAmount), uint8(4))
 	programmes := []*loyalty.Programme{
 		programme(f, simple),
 		programme(f, "points: {value: 0.01}\nearn: [{fuel: ['*'], points: 10000, per_litres: 0.001}, {goods: ['*'], points: 10000, per_roubles: 0.01}]"),
 		programme(f, "points: {value: 10000}\nearn: [{fuel: ['*'], points: 0.01, per_litres: 100000000000, whole: true}]\nredeem: {step: 0.01}"),
 		programme(f, "points: {step: 10000}\nearn: [{fuel: ['*'], points: 3}]\nredeem: {share: 33.33%, min_money: 1000000000000}"),
+		programme(f, "earn: [{fuel: ['*'], points: 10000, per_litres: 0.001, at_most: {receipt: 100000000000}}, {goods: ['*'], points: 1}]\n"+
+			"tiers: {window: this_month, count: roubles, levels: [{name: a, from: 0}, {name: b, from: 1000000000000}]}\n"+
+			"limits: {points: {day: 1000000000000, month: 999999999999}, balance: 1000000000000}\n"+
+			"redeem: {shares: [{fuel: ['*'], share: 0.01%}, {goods: [coffee], share: 99.99%}]}\n"+
+			"campaigns: [{name: a, from: 2026-01-01T00:00:00+03:00, multiply: 100}, {name: b, from: 2026-01-01T00:00:00+03:00, points: 100000, per_litres: 0.001},"+
+			" {name: c, from: 2026-01-01T00:00:00+03:00, points: 100000, per_roubles: 0.01, at_most: {account: 1000000000000}}, {name: d, from: 2026-01-01T00:00:00+03:00, points: 100000}]\n"),
 	}
 	f.Fuzz(func(t *testing.T, data []byte, lines uint16, redeem, available int64, which uint8) {
 		p := programmes[int(which)%len(programmes)]
