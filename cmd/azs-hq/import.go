@@ -102,6 +102,9 @@ func importCmd[T any](what, long, example string, k *kind[T]) *cobra.Command {
 				return printJSON(cmd, sum)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: added %d, changed %d, unchanged %d\n", what, sum.Added, sum.Changed, sum.Unchanged)
+			if err == nil && sum.Applied > 0 {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d entries of stations that waited for them are applied\n", sum.Applied)
+			}
 			return err
 		},
 	}

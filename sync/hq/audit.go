@@ -19,6 +19,8 @@ type Audit struct {
 	opening func(loyalty.AccountID) (*loyalty.Account, error)
 	nonce   func(loyalty.StationID, loyalty.Epoch) (wire.Nonce, bool, error)
 	pos     uint64
+	entries uint64
+	late    map[Place]uint64 // set aside, with the position where it took effect, which has not come yet
 	chains  map[loyalty.StationID]map[loyalty.Epoch]Cursor
 	records map[loyalty.AccountID]*loyalty.Record
 	seen    map[loyalty.StationID]bool
@@ -29,7 +31,7 @@ type Audit struct {
 func NewAudit(opening func(loyalty.AccountID) (*loyalty.Account, error), nonce func(loyalty.StationID, loyalty.Epoch) (wire.Nonce, bool, error)) *Audit {
 	return &Audit{
 		opening: opening, nonce: nonce, chains: map[loyalty.StationID]map[loyalty.Epoch]Cursor{},
-		records: map[loyalty.AccountID]*loyalty.Record{}, seen: map[loyalty.StationID]bool{},
+		records: map[loyalty.AccountID]*loyalty.Record{}, seen: map[loyalty.StationID]bool{}, late: map[Place]uint64{},
 	}
 }
 
@@ -39,8 +41,19 @@ func (a *Audit) Line(l *Line) error {
 	if l.Pos != a.pos {
 		return fmt.Errorf("the stream has %d where %d belongs", l.Pos, a.pos)
 	}
-	if err := a.chain(l); err != nil {
-		return err
+	switch late := l.Late(); {
+	case late && a.late[l.Place] != l.Pos:
+		return fmt.Errorf("%s took effect at %d of the stream and was not set aside until then", l.Place, l.Pos)
+	case late:
+		delete(a.late, l.Place)
+	default:
+		if err := a.chain(l); err != nil {
+			return err
+		}
+		a.entries++
+		if l.Again != 0 {
+			a.late[l.Place] = l.Again
+		}
 	}
 	if l.Account == 0 || (l.Outcome != Posted && l.Outcome != Repeated) {
 		return nil
@@ -168,6 +181,9 @@ func sameHoldings(a, b *loyalty.Account) (bool, error) {
 
 // End says whether something with entries was missing among the stations.
 func (a *Audit) End() error {
+	for place, pos := range a.late {
+		return fmt.Errorf("%s took effect at %d of the stream, where it is not", place, pos)
+	}
 	for id := range a.chains {
 		if !a.seen[id] {
 			return fmt.Errorf("station %d has entries and is not there", id)
@@ -176,5 +192,8 @@ func (a *Audit) End() error {
 	return nil
 }
 
-// Entries is how many lines the audit has seen.
-func (a *Audit) Entries() uint64 { return a.pos }
+// Entries is how many entries the audit has seen.
+func (a *Audit) Entries() uint64 { return a.entries }
+
+// Position is how far the audit has come in the stream.
+func (a *Audit) Position() uint64 { return a.pos }

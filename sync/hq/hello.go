@@ -207,6 +207,6 @@ func (g *Greeting) resume(tx Tx, h *Hello, c *Changes, fresh uint64) error {
 
 // empty tells whether there is nothing to write.
 func (c *Changes) empty() bool {
-	return len(c.Stations)+len(c.Epochs)+len(c.Seen)+len(c.Lines)+len(c.Records)+len(c.Openings)+len(c.Cards)+len(c.Alarms)+
+	return len(c.Stations)+len(c.Epochs)+len(c.Seen)+len(c.Lines)+len(c.Retried)+len(c.Records)+len(c.Openings)+len(c.Cards)+len(c.Alarms)+
 		len(c.Known)+len(c.Restarted)+len(c.Touched)+len(c.Acked) == 0 && c.Programme == nil
 }

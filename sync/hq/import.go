@@ -14,6 +14,7 @@ type Imported struct {
 	Added     int `json:"added"`
 	Changed   int `json:"changed"`
 	Unchanged int `json:"unchanged"`
+	Applied   int `json:"applied"` // entries that were set aside until the cards came
 }
 
 // Add adds another count.
@@ -21,6 +22,7 @@ func (i *Imported) Add(o Imported) {
 	i.Added += o.Added
 	i.Changed += o.Changed
 	i.Unchanged += o.Unchanged
+	i.Applied += o.Applied
 }
 
 // RowError says which of the rows given to an import was refused; Row counts from zero. Nothing of the call was done.
@@ -90,6 +92,9 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 // ImportCards brings cards in, or changes state, kind and permission of those that are there, in one transaction: all
 // or, with a [RowError], none. A card stays with its account: another one is [ErrDiffers]. Stations that know the account
 // are told.
+//
+// Behind it, entries that were set aside because a card was not known are applied. If that is interrupted, the cards are
+// there, and bringing them in once more goes on with it.
 func (b *Books) ImportCards(ctx context.Context, cards []loyalty.Card) (n Imported, err error) {
 	var numbers []loyalty.CardNumber
 	var ids []loyalty.AccountID
@@ -116,7 +121,8 @@ func (b *Books) ImportCards(ctx context.Context, cards []loyalty.Card) (n Import
 		return Imported{}, err
 	}
 	b.wake.push(touched...)
-	return n, nil
+	n.Applied, err = b.arrived(ctx, numbers)
+	return n, err
 }
 
 func importCards(tx Tx, cards []loyalty.Card, numbers []loyalty.CardNumber, ids []loyalty.AccountID, n *Imported) (*Changes, error) {

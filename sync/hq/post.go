@@ -1,7 +1,6 @@
 package hq
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -58,7 +57,8 @@ type Result struct {
 // Post applies a group of batches, of any stations and in any order, in one transaction. It changes nothing of a batch
 // that does not continue its station's journal. What it returns is to be told to the stations only after the commit.
 func Post(tx Tx, batches []*Batch, at loyalty.Instant) (*Result, error) {
-	p := &posting{tx: tx, at: at, moved: map[loyalty.StationID]bool{}, changes: &Changes{}, result: &Result{Receipts: make([]Receipt, len(batches))}}
+	p := newPosting(tx, at)
+	p.result.Receipts = make([]Receipt, len(batches))
 	steps := []func([]*Batch) error{p.place, p.read, p.apply, p.tell}
 	for _, step := range steps {
 		if err := step(batches); err != nil {
@@ -91,6 +91,10 @@ type posting struct {
 	records  map[loyalty.AccountID]*loyalty.Record
 	changes  *Changes
 	result   *Result
+}
+
+func newPosting(tx Tx, at loyalty.Instant) *posting {
+	return &posting{tx: tx, at: at, moved: map[loyalty.StationID]bool{}, changes: &Changes{}, result: &Result{}}
 }
 
 // place puts every batch where its station's journal stands.
@@ -259,12 +263,7 @@ func (p *posting) apply([]*Batch) error {
 	changed := map[loyalty.AccountID]bool{}
 	for i := range p.lines {
 		l := &p.lines[i]
-		if l.entry != nil && l.Outcome != SetAside {
-			p.applyOne(l)
-			if l.Outcome == Posted || l.Outcome == Repeated && l.Account != 0 {
-				changed[l.Account] = true
-			}
-		}
+		p.settle(l, changed)
 		if l.Outcome == SetAside {
 			op := loyalty.OpID{}
 			if l.entry != nil {
@@ -276,21 +275,37 @@ func (p *posting) apply([]*Batch) error {
 		p.result.Counts[l.Outcome]++
 		p.changes.Lines = append(p.changes.Lines, l.Line)
 	}
-	for _, id := range slices.Sorted(maps.Keys(changed)) {
-		p.changes.Records = append(p.changes.Records, p.records[id])
-	}
+	p.keep(changed)
 	return nil
 }
 
+// keep writes the books that have changed.
+func (p *posting) keep(changed map[loyalty.AccountID]bool) {
+	for _, id := range slices.Sorted(maps.Keys(changed)) {
+		p.changes.Records = append(p.changes.Records, p.records[id])
+	}
+}
+
+// settle gives an entry that could be read its effect, and notes whose books that changes.
+func (p *posting) settle(l *line, changed map[loyalty.AccountID]bool) {
+	if l.entry == nil {
+		return
+	}
+	p.applyOne(l)
+	if l.Outcome == Posted || l.Outcome == Repeated && l.Account != 0 {
+		changed[l.Account] = true
+	}
+}
+
 func (p *posting) applyOne(l *line) {
-	if first := p.ops[l.entry.Op]; first != nil {
+	if first := p.ops[l.entry.Op]; first != nil && first.Place != l.Place {
 		p.repeat(l, first)
 		return
 	}
 	l.Op = l.entry.Op
 	p.ops[l.Op] = l.Line
 	if step := stepOf(l.Station, l.entry.Body); step.Step != NoStep {
-		if first := p.steps[step]; first != nil {
+		if first := p.steps[step]; first != nil && first.Place != l.Place {
 			p.restate(l, first, step)
 			return
 		}
@@ -306,6 +321,7 @@ func (p *posting) applyOne(l *line) {
 		l.Outcome, l.Reason = SetAside, "no such account"
 		if l.Account == 0 {
 			l.Reason = string(loyalty.UnknownCard)
+			_, l.Waits = loyalty.Subject(l.entry.Body)
 		}
 		l.Account = 0
 	case r == nil:
@@ -358,7 +374,7 @@ func (p *posting) countAgain(l *line, first *Line) {
 	r := p.records[l.Account]
 	switch {
 	case first.Outcome == SetAside:
-		l.Outcome, l.Reason = SetAside, first.Reason+" (first as "+first.String()+")"
+		l.Outcome, l.Reason, l.Waits = SetAside, first.Reason+" (first as "+first.String()+")", first.Waits
 	case r == nil:
 		l.Outcome, l.Account = Repeated, 0
 	default:
@@ -412,7 +428,7 @@ func bounded(s string) string {
 // tell notes whom the changes concern: the stations that know the accounts, and those that have met them now.
 func (p *posting) tell([]*Batch) error {
 	pairs := map[Knowledge]bool{}
-	for _, l := range p.changes.Lines {
+	for _, l := range slices.Concat(p.changes.Lines, p.changes.Retried) {
 		if l.Outcome == Posted {
 			pairs[Knowledge{l.Account, l.Station}] = true
 		}
@@ -425,53 +441,6 @@ func (p *posting) tell([]*Batch) error {
 	var err error
 	p.result.Touched, err = spread(p.tx, p.changes, ids, met, 0)
 	return err
-}
-
-func (k Knowledge) compare(o Knowledge) int {
-	return cmp.Or(cmp.Compare(k.Account, o.Account), cmp.Compare(k.Station, o.Station))
-}
-
-// maxCards bounds the cards of an account that a station is told of when it meets the account.
-const maxCards = 32
-
-// spread touches the accounts' items for every station that knows them, but not for the station except, and notes new
-// acquaintances, who are told of the account's cards as well. It returns the stations that have something to get.
-func spread(tx Tx, c *Changes, accounts []loyalty.AccountID, met []Knowledge, except loyalty.StationID) ([]loyalty.StationID, error) {
-	knowing, err := tx.Knowing(accounts)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range met {
-		if slices.Contains(knowing[k.Account], k.Station) {
-			continue
-		}
-		knowing[k.Account] = append(knowing[k.Account], k.Station)
-		c.Known = append(c.Known, k)
-		cards, err := tx.CardsOf(k.Account, maxCards)
-		if err != nil {
-			return nil, err
-		}
-		for _, card := range cards {
-			c.Touched = append(c.Touched, Touch{k.Station, ItemKey{Kind: CardItem, Card: card.Number}})
-		}
-	}
-	for _, id := range accounts {
-		for _, s := range knowing[id] {
-			if s != except {
-				c.Touched = append(c.Touched, Touch{s, ItemKey{Kind: AccountItem, Account: id}})
-			}
-		}
-	}
-	return c.stationsTouched(), nil
-}
-
-// stationsTouched lists the stations that have something to get.
-func (c *Changes) stationsTouched() []loyalty.StationID {
-	set := map[loyalty.StationID]bool{}
-	for _, t := range c.Touched {
-		set[t.Station] = true
-	}
-	return slices.Sorted(maps.Keys(set))
 }
 
 // Message is the acknowledgement's list of entries that could not be applied.

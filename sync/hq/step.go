@@ -52,7 +52,7 @@ func (p *posting) refundable(l *line) bool {
 	case sale == nil:
 		l.Outcome, l.Reason = SetAside, fmt.Sprintf("it refunds sale %s, which headquarters does not have", l.Sale)
 	case sale.Outcome == SetAside:
-		l.Outcome, l.Reason = SetAside, fmt.Sprintf("it refunds sale %s, which was set aside: %s", l.Sale, sale.Place)
+		l.Outcome, l.Reason, l.Waits = SetAside, fmt.Sprintf("it refunds sale %s, which was set aside: %s", l.Sale, sale.Place), sale.Waits
 	default:
 		return true
 	}

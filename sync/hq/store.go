@@ -26,7 +26,7 @@ type Store interface {
 // Catalogue reads the books page by page, for people and reports. Pages are read one by one: what changes between two may
 // be in neither or in both. A limit bounds each page; the next begins after the last one's end.
 type Catalogue interface {
-	// Lines are the stream after a position.
+	// Lines are the stream after a position; see [Line.As].
 	Lines(ctx context.Context, after uint64, limit int) ([]*Line, error)
 	// LinesSetAside are the entries that could not be applied, in the order of their places.
 	LinesSetAside(ctx context.Context, after Place, limit int) ([]*Line, error)
@@ -66,6 +66,10 @@ type Tx interface {
 	Steps(steps []SaleStep) (map[SaleStep]*Line, error)
 	// SetAside lists the newest entries of an epoch that could not be applied, oldest first, at most limit.
 	SetAside(station loyalty.StationID, epoch loyalty.Epoch, limit int) ([]*Line, error)
+	// LinesAt finds entries by their places, in the order of the stream; those that are not there are left out.
+	LinesAt(places []Place) ([]*Line, error)
+	// Waiting lists at most limit places of entries that were set aside until one of the cards is brought in.
+	Waiting(cards []loyalty.CardNumber, limit int) ([]Place, error)
 	Cards(numbers []loyalty.CardNumber) (map[loyalty.CardNumber]loyalty.Card, error)
 	// CardsOf lists at most limit cards of an account.
 	CardsOf(account loyalty.AccountID, limit int) ([]loyalty.Card, error)
@@ -179,10 +183,31 @@ type Line struct {
 	Refund  loyalty.RefundID // of the step Refunded
 	Account loyalty.AccountID
 	Outcome Outcome
-	Reason  string // why it was set aside
+	Reason  string             // why it was set aside
+	Waits   loyalty.CardNumber // it was set aside until this card is brought in
 	Hash    wire.Hash
 	Bytes   []byte // as the station wrote it
+	// Again is its second place in the stream, where it took effect after having been set aside, at AgainAt; zero: none.
+	Again   uint64
+	AgainAt loyalty.Instant
 }
+
+// As is the line as the stream has it at a position. What has been told stays as it was told: an entry that was set
+// aside and applied later is at its first position set aside, and at its second has its effect.
+func (l *Line) As(pos uint64) *Line {
+	c := *l
+	switch {
+	case l.Again == 0:
+	case pos == l.Again:
+		c.Pos, c.At = l.Again, l.AgainAt
+	default:
+		c.Outcome = SetAside
+	}
+	return &c
+}
+
+// Late tells whether the line stands where an entry that had been set aside took effect; see [Line.As].
+func (l *Line) Late() bool { return l.Again != 0 && l.Pos == l.Again }
 
 // SaleStep is the step that the entry was the first to take.
 func (l *Line) SaleStep() SaleStep { return SaleStep{l.Station, l.Sale, l.Step, l.Refund} }
@@ -289,7 +314,10 @@ type Changes struct {
 	Epochs   []Registration
 	Seen     []Sighting
 	// Lines are appended to the journal and the stream in this order; their operations and steps are taken for ever.
-	Lines    []*Line
+	Lines []*Line
+	// Retried were set aside and have been tried again. One that is set aside no more gets a second position in the stream,
+	// behind Lines; of one that still is, what is known of it is written.
+	Retried  []*Line
 	Records  []*loyalty.Record
 	Openings []*loyalty.Account
 	Cards    []loyalty.Card

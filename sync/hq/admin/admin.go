@@ -58,17 +58,18 @@ func NewHandler(cfg Config) http.Handler {
 	}
 	h := &handler{Config: cfg, mux: http.NewServeMux()}
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /v1/stream":           h.stream,
-		"GET /v1/accounts":         h.accounts,
-		"POST /v1/account":         h.account,
-		"GET /v1/stations":         h.stations,
-		"POST /v1/stations":        h.enrol,
-		"GET /v1/quarantine":       h.quarantine,
-		"GET /v1/alarms":           h.alarms,
-		"GET /v1/check":            h.check,
-		"POST /v1/programme":       h.publish,
-		"POST /v1/import/accounts": h.importAccounts,
-		"POST /v1/import/cards":    h.importCards,
+		"GET /v1/stream":            h.stream,
+		"GET /v1/accounts":          h.accounts,
+		"POST /v1/account":          h.account,
+		"GET /v1/stations":          h.stations,
+		"POST /v1/stations":         h.enrol,
+		"GET /v1/quarantine":        h.quarantine,
+		"POST /v1/quarantine/retry": h.retry,
+		"GET /v1/alarms":            h.alarms,
+		"GET /v1/check":             h.check,
+		"POST /v1/programme":        h.publish,
+		"POST /v1/import/accounts":  h.importAccounts,
+		"POST /v1/import/cards":     h.importCards,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := f(w, r); err != nil {
@@ -314,6 +315,27 @@ func (h *handler) quarantine(w http.ResponseWriter, r *http.Request) error {
 		out = append(out, lineOf(l))
 	}
 	return answer(w, out)
+}
+
+// RetryQuery says what to try again: what one station's entries were set aside, or all.
+type RetryQuery struct {
+	Station loyalty.StationID `json:"station,omitempty"`
+	All     bool              `json:"all,omitempty"`
+}
+
+func (h *handler) retry(w http.ResponseWriter, r *http.Request) error {
+	var q RetryQuery
+	if err := body(r, &q); err != nil {
+		return err
+	}
+	if (q.Station == 0) != q.All {
+		return fmt.Errorf("%w: name a station, or all", loyalty.BadRequest)
+	}
+	done, err := h.Books.RetryAll(r.Context(), h.Catalogue, q.Station)
+	if err != nil {
+		return err
+	}
+	return answer(w, done)
 }
 
 func (h *handler) alarms(w http.ResponseWriter, r *http.Request) error {

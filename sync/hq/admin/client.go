@@ -150,6 +150,11 @@ func (c *Client) Quarantine(ctx context.Context, fn func(Line) error) error {
 	}, fn)
 }
 
+// Retry applies entries that were set aside once more.
+func (c *Client) Retry(ctx context.Context, q RetryQuery) (r hq.Retried, err error) {
+	return r, c.post(ctx, "/v1/quarantine/retry", q, &r)
+}
+
 // Alarms are all alarms.
 func (c *Client) Alarms(ctx context.Context) (out []Alarm, err error) {
 	_, err = c.do(ctx, http.MethodGet, "/v1/alarms", nil, nil, &out)

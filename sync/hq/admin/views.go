@@ -21,6 +21,7 @@ type Line struct {
 	At      string            `json:"at"` // headquarters' clock
 	Outcome string            `json:"outcome"`
 	Reason  string            `json:"reason,omitempty"`
+	Late    bool              `json:"late,omitempty"` // it was quarantined, and takes effect here
 	Account loyalty.AccountID `json:"account,omitempty"`
 	Hash    string            `json:"hash"`
 	Entry   *Entry            `json:"entry,omitempty"` // none if it cannot be read
@@ -57,7 +58,7 @@ var clockNames = [...]string{"good", "unsure", "behind", "ahead"}
 
 func lineOf(l *hq.Line) Line {
 	out := Line{
-		Pos: l.Pos, Place: l.Place, At: l.At.String(), Outcome: l.Outcome.String(), Reason: l.Reason, Account: l.Account,
+		Pos: l.Pos, Place: l.Place, At: l.At.String(), Outcome: l.Outcome.String(), Reason: l.Reason, Late: l.Late(), Account: l.Account,
 		Hash: hex.EncodeToString(l.Hash[:]),
 	}
 	e, err := wire.DecodeEntry(l.Bytes)

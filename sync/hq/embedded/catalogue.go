@@ -36,6 +36,9 @@ func (s *Store) Lines(ctx context.Context, after uint64, limit int) (out []*hq.L
 
 // lineAt is the line that an entry of the stream's index points at.
 func (t *tx) lineAt(pos, sealed []byte) (*hq.Line, error) {
+	if len(pos) != 8 {
+		return nil, fmt.Errorf("%w: position of %d bytes", ErrCorrupt, len(pos))
+	}
 	v, err := unseal(pos, sealed)
 	if err != nil {
 		return nil, err
@@ -48,10 +51,11 @@ func (t *tx) lineAt(pos, sealed []byte) (*hq.Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l == nil || len(pos) != 8 || l.Pos != binary.BigEndian.Uint64(pos) {
-		return nil, fmt.Errorf("%w: position %x of the stream is not at %s", ErrCorrupt, pos, at)
+	n := binary.BigEndian.Uint64(pos)
+	if l == nil || (l.Pos != n && l.Again != n) {
+		return nil, fmt.Errorf("%w: position %d of the stream is not at %s", ErrCorrupt, n, at)
 	}
-	return l, nil
+	return l.As(n), nil
 }
 
 // LinesSetAside are the entries that could not be applied. See [hq.Catalogue].
@@ -223,7 +227,7 @@ func (t *tx) count(bucket []byte) (n int) {
 
 // checkStream follows the stream and finds every line in every index; equal counts then say that no index has more.
 func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
-	ops, steps := 0, 0
+	var n indexed
 	c := t.Bucket(bPos).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		l, err := t.lineAt(k, v)
@@ -233,34 +237,56 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 		if err := audit.Line(l); err != nil {
 			return err
 		}
-		key := placeKey(l.Place)
-		if !l.Op.IsZero() {
-			ops++
-			if v, err := t.get(bOp, l.Op[:]); err != nil || !slices.Equal(v, key) {
-				return fmt.Errorf("%w: operation %s is not at %s", ErrCorrupt, l.Op, l.Place)
-			}
+		if l.Late() {
+			continue
 		}
-		if l.Step != hq.NoStep {
-			steps++
-			if v, err := t.get(bStep, stepKey(l.SaleStep())); err != nil || !slices.Equal(v, key) {
-				return fmt.Errorf("%w: sale %s was not first %s at %s", ErrCorrupt, l.Sale, l.Step, l.Place)
-			}
-		}
-		if l.Outcome == hq.SetAside {
-			r.SetAside++
-			if t.Bucket(bAside).Get(key) == nil {
-				return fmt.Errorf("%w: %s is not in the list of what was set aside", ErrCorrupt, l.Place)
-			}
+		if err := t.checkIndexes(l, &n); err != nil {
+			return err
 		}
 	}
-	r.Entries = audit.Entries()
+	r.Entries, r.SetAside = audit.Entries(), n.aside
 	last, err := t.number(bMeta, kPos)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case last != r.Entries, t.count(bJournal) != int(r.Entries), t.count(bOp) != ops, t.count(bStep) != steps, t.count(bAside) != r.SetAside:
-		return fmt.Errorf("%w: the stream has %d lines and ends at %d, the journal has %d, operations %d of %d, steps %d of %d, set aside %d of %d", ErrCorrupt,
-			r.Entries, last, t.count(bJournal), t.count(bOp), ops, t.count(bStep), steps, t.count(bAside), r.SetAside)
+	}
+	has := indexed{t.count(bOp), t.count(bStep), t.count(bAside), t.count(bWaiting)}
+	if last != audit.Position() || t.count(bJournal) != int(r.Entries) || has != n {
+		return fmt.Errorf("%w: the stream has %d lines and ends at %d, the journal has %d of %d entries, the indexes %+v of %+v", ErrCorrupt,
+			audit.Position(), last, t.count(bJournal), r.Entries, has, n)
+	}
+	return nil
+}
+
+// indexed counts what points at entries.
+type indexed struct{ ops, steps, aside, waiting int }
+
+// checkIndexes finds an entry in every index that it belongs to.
+func (t *tx) checkIndexes(l *hq.Line, n *indexed) error {
+	key := placeKey(l.Place)
+	if !l.Op.IsZero() {
+		n.ops++
+		if v, err := t.get(bOp, l.Op[:]); err != nil || !slices.Equal(v, key) {
+			return fmt.Errorf("%w: operation %s is not at %s", ErrCorrupt, l.Op, l.Place)
+		}
+	}
+	if l.Step != hq.NoStep {
+		n.steps++
+		if v, err := t.get(bStep, stepKey(l.SaleStep())); err != nil || !slices.Equal(v, key) {
+			return fmt.Errorf("%w: sale %s was not first %s at %s", ErrCorrupt, l.Sale, l.Step, l.Place)
+		}
+	}
+	if l.Outcome != hq.SetAside || l.Again != 0 {
+		return nil
+	}
+	n.aside++
+	if t.Bucket(bAside).Get(key) == nil {
+		return fmt.Errorf("%w: %s is not in the list of what was set aside", ErrCorrupt, l.Place)
+	}
+	if l.Waits != "" {
+		n.waiting++
+		if t.Bucket(bWaiting).Get(waitingKey(l.Waits, key)) == nil {
+			return fmt.Errorf("%w: %s is not in the list of what waits for card %s", ErrCorrupt, l.Place, l.Waits)
+		}
 	}
 	return nil
 }

@@ -145,6 +145,9 @@ func encodeLine(l *hq.Line) []byte {
 	b = binary.AppendUvarint(b, uint64(l.Account))
 	b = append(b, byte(l.Outcome))
 	b = appendText(b, []byte(l.Reason))
+	b = appendText(b, []byte(l.Waits))
+	b = binary.AppendUvarint(b, l.Again)
+	b = binary.AppendVarint(b, int64(l.AgainAt))
 	b = append(b, l.Hash[:]...)
 	return append(b, l.Bytes...)
 }
@@ -157,6 +160,7 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 		l.Refund = loyalty.RefundID(r.text())
 	}
 	l.Account, l.Outcome, l.Reason = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), string(r.text())
+	l.Waits, l.Again, l.AgainAt = loyalty.CardNumber(r.text()), r.uint(), loyalty.Instant(r.int())
 	r.fixed(l.Hash[:])
 	l.Bytes = slices.Clone(r.b)
 	return l, r.err

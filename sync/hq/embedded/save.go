@@ -100,7 +100,7 @@ func (t *tx) saveStations(c *hq.Changes) error {
 }
 
 func (t *tx) saveLines(c *hq.Changes) error {
-	if len(c.Lines) == 0 {
+	if len(c.Lines)+len(c.Retried) == 0 {
 		return nil
 	}
 	pos, err := t.number(bMeta, kPos)
@@ -111,30 +111,74 @@ func (t *tx) saveLines(c *hq.Changes) error {
 	for _, l := range c.Lines {
 		pos++
 		l.Pos = pos
-		at := placeKey(l.Place)
-		if err := t.put(bJournal, at, encodeLine(l)); err != nil {
+		if err := t.putLine(l, pos); err != nil {
 			return err
 		}
-		if err := t.put(bPos, u64(pos), slices.Clone(at)); err != nil {
+	}
+	for _, l := range c.Retried {
+		if err := t.forgetAside(l); err != nil {
 			return err
 		}
-		if !l.Op.IsZero() {
-			if err := t.put(bOp, slices.Clone(l.Op[:]), slices.Clone(at)); err != nil {
-				return err
-			}
+		var at uint64
+		if l.Outcome != hq.SetAside {
+			pos++
+			l.Again, at = pos, pos
 		}
-		if l.Step != hq.NoStep {
-			if err := t.put(bStep, stepKey(l.SaleStep()), slices.Clone(at)); err != nil {
-				return err
-			}
-		}
-		if l.Outcome == hq.SetAside {
-			if err := t.put(bAside, at, nil); err != nil {
-				return err
-			}
+		if err := t.putLine(l, at); err != nil {
+			return err
 		}
 	}
 	return t.put(bMeta, kPos, u64(pos))
+}
+
+// putLine writes an entry with all that points at it, and its position in the stream unless that is zero.
+func (t *tx) putLine(l *hq.Line, pos uint64) error {
+	at := placeKey(l.Place)
+	if err := t.put(bJournal, at, encodeLine(l)); err != nil {
+		return err
+	}
+	if pos != 0 {
+		if err := t.put(bPos, u64(pos), slices.Clone(at)); err != nil {
+			return err
+		}
+	}
+	if !l.Op.IsZero() {
+		if err := t.put(bOp, slices.Clone(l.Op[:]), slices.Clone(at)); err != nil {
+			return err
+		}
+	}
+	if l.Step != hq.NoStep {
+		if err := t.put(bStep, stepKey(l.SaleStep()), slices.Clone(at)); err != nil {
+			return err
+		}
+	}
+	if l.Outcome != hq.SetAside {
+		return nil
+	}
+	if l.Waits != "" {
+		if err := t.put(bWaiting, waitingKey(l.Waits, at), nil); err != nil {
+			return err
+		}
+	}
+	return t.put(bAside, at, nil)
+}
+
+// forgetAside takes an entry out of the lists of what was set aside.
+func (t *tx) forgetAside(l *hq.Line) error {
+	was, err := t.line(l.Place)
+	if err != nil {
+		return err
+	}
+	if was == nil || was.Outcome != hq.SetAside {
+		return fmt.Errorf("%w: %s is tried again and was not set aside", ErrCorrupt, l.Place)
+	}
+	at := placeKey(l.Place)
+	if was.Waits != "" {
+		if err := t.delete(bWaiting, waitingKey(was.Waits, at)); err != nil {
+			return err
+		}
+	}
+	return t.delete(bAside, at)
 }
 
 func (t *tx) saveAccounts(c *hq.Changes) error {

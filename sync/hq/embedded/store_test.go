@@ -43,10 +43,13 @@ func fill(t testing.TB, path string) {
 	j.Sell(5, 200, 30)
 	j.Sell(77, 0, 10)
 	j.AppendBytes([]byte("unreadable"))
+	j.Append(j.Sale(0, "7005110000000012", 0, 10))
+	j.Append(j.Sale(0, "7005110000000013", 0, 10))
 	_, err6 := b.Post(ctx, []*hq.Batch{j.All()})
+	_, err9 := b.ImportCards(ctx, []loyalty.Card{hqtest.Card("7005110000000012", 5)})
 	err7 := b.Saw(ctx, []hq.Sighting{{Station: 17, Session: 3, Online: true, At: hqtest.Start, Version: "1.2"}})
 	_, err8 := s.Check(ctx)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, s.Close()); err != nil {
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, s.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

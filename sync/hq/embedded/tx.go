@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -24,6 +26,7 @@ var (
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
 	bStep      = []byte("step")      // station u32, step u8, sale; of a refund 0 and its id -> station, epoch, seq
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
+	bWaiting   = []byte("waiting")   // card, 0, station, epoch, seq -> nothing: what was set aside until the card comes
 	bAccount   = []byte("account")   // account u64 -> record
 	bOpening   = []byte("opening")   // account u64 -> as it was brought in
 	bCard      = []byte("card")      // number -> card
@@ -38,7 +41,7 @@ var (
 )
 
 var buckets = [][]byte{
-	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bAside, bAccount, bOpening, bCard, bCardOf, bKnows,
+	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bAside, bWaiting, bAccount, bOpening, bCard, bCardOf, bKnows,
 	bKnown, bStream, bDown, bDownKey, bProgramme, bAlarm,
 }
 
@@ -333,6 +336,44 @@ func (t *tx) SetAside(station loyalty.StationID, epoch loyalty.Epoch, limit int)
 		out = append(out, l)
 	}
 	slices.Reverse(out)
+	return out, nil
+}
+
+// LinesAt finds entries by their places. See [hq.Tx].
+func (t *tx) LinesAt(places []hq.Place) ([]*hq.Line, error) {
+	out := make([]*hq.Line, 0, len(places))
+	for _, at := range places {
+		l, err := t.line(at)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			out = append(out, l)
+		}
+	}
+	slices.SortFunc(out, func(a, b *hq.Line) int { return cmp.Compare(a.Pos, b.Pos) })
+	return slices.CompactFunc(out, func(a, b *hq.Line) bool { return a.Pos == b.Pos }), nil
+}
+
+// waitingKey ends with the place; a card number holds no zero byte.
+func waitingKey(card loyalty.CardNumber, at []byte) []byte {
+	return append(append([]byte(card), 0), at...)
+}
+
+// Waiting lists what was set aside until cards come. See [hq.Tx].
+func (t *tx) Waiting(cards []loyalty.CardNumber, limit int) ([]hq.Place, error) {
+	var out []hq.Place
+	c := t.Bucket(bWaiting).Cursor()
+	for _, card := range cards {
+		prefix := waitingKey(card, nil)
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(out) < limit; k, _ = c.Next() {
+			at, err := placeOf(k[len(prefix):])
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, at)
+		}
+	}
 	return out, nil
 }
 

@@ -1,0 +1,136 @@
+package hq
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// Retried says what a retry has done.
+type Retried struct {
+	Tried   int `json:"tried"`   // entries that were set aside
+	Applied int `json:"applied"` // of those, the ones that are set aside no more
+}
+
+// retryGroup bounds the entries of one transaction of a retry.
+const retryGroup = 500
+
+// Retry applies entries that were set aside once more, by the same rules and at their own places, in one transaction:
+// the card may be known by now, or this program may read what an older one could not. An entry that is applied has its
+// effect here, once: it stands at a second position of the stream, and is set aside no more. Places of entries that are
+// not set aside (any more) are passed over.
+func Retry(tx Tx, places []Place, at loyalty.Instant) (r Retried, touched []loyalty.StationID, err error) {
+	lines, err := tx.LinesAt(places)
+	if err != nil {
+		return r, nil, err
+	}
+	lines = slices.DeleteFunc(lines, func(l *Line) bool { return l.Outcome != SetAside })
+	if len(lines) == 0 {
+		return r, nil, nil
+	}
+	slices.SortFunc(lines, func(a, b *Line) int { return cmp.Compare(a.Pos, b.Pos) })
+	p := newPosting(tx, at)
+	stations := map[loyalty.StationID]bool{}
+	for _, l := range lines {
+		again := *l
+		again.Outcome, again.Reason, again.Waits, again.Account = Posted, "", "", 0
+		p.lines = append(p.lines, line{Line: &again})
+		stations[l.Station] = true
+	}
+	if _, err := tx.Stations(slices.Sorted(maps.Keys(stations))); err != nil { // holds up who would post for them
+		return r, nil, err
+	}
+	if err := p.read(nil); err != nil {
+		return r, nil, err
+	}
+	p.changes.Alarms = nil // of what cannot be read still: they were raised when it came
+	changed := map[loyalty.AccountID]bool{}
+	for i := range p.lines {
+		r.Applied += p.retry(&p.lines[i], lines[i], changed)
+	}
+	r.Tried = len(lines)
+	p.keep(changed)
+	if err := p.tell(nil); err != nil || p.changes.empty() {
+		return r, nil, err
+	}
+	return r, p.result.Touched, tx.Save(p.changes)
+}
+
+// retry tries one entry and counts one if it is set aside no more. Its alarms were raised when it came.
+func (p *posting) retry(l *line, was *Line, changed map[loyalty.AccountID]bool) int {
+	alarms := len(p.changes.Alarms)
+	p.settle(l, changed)
+	if l.Outcome == SetAside {
+		p.changes.Alarms = p.changes.Alarms[:alarms]
+		l.Reason = bounded(l.Reason)
+		if l.Reason != was.Reason || l.Waits != was.Waits || l.Op != was.Op || l.Step != was.Step {
+			p.changes.Retried = append(p.changes.Retried, l.Line)
+		}
+		return 0
+	}
+	l.Reason, l.AgainAt = was.Reason, p.at
+	p.changes.Retried = append(p.changes.Retried, l.Line)
+	return 1
+}
+
+// Retry applies entries that were set aside once more; see [Retry].
+func (b *Books) Retry(ctx context.Context, places []Place) (r Retried, err error) {
+	for group := range slices.Chunk(places, retryGroup) {
+		var one Retried
+		var touched []loyalty.StationID
+		err = b.cfg.Store.Update(ctx, func(tx Tx) error {
+			one, touched, err = Retry(tx, group, b.Now())
+			return err
+		})
+		if err != nil {
+			return r, err
+		}
+		r.Tried, r.Applied = r.Tried+one.Tried, r.Applied+one.Applied
+		b.wake.push(touched...)
+	}
+	return r, nil
+}
+
+// RetryAll applies everything that was set aside once more, of one station or, with station zero, of all.
+func (b *Books) RetryAll(ctx context.Context, c Catalogue, station loyalty.StationID) (sum Retried, err error) {
+	after := Place{Station: station}
+	for {
+		lines, err := c.LinesSetAside(ctx, after, retryGroup)
+		if err != nil {
+			return sum, err
+		}
+		var places []Place
+		for _, l := range lines {
+			if station == 0 || l.Station == station {
+				places = append(places, l.Place)
+			}
+		}
+		r, err := b.Retry(ctx, places)
+		sum.Tried, sum.Applied = sum.Tried+r.Tried, sum.Applied+r.Applied
+		if err != nil || len(lines) < retryGroup || len(places) < len(lines) {
+			return sum, err
+		}
+		after = lines[len(lines)-1].Place
+	}
+}
+
+// arrived applies what was set aside until these cards are brought in, and counts it.
+func (b *Books) arrived(ctx context.Context, cards []loyalty.CardNumber) (applied int, err error) {
+	for {
+		var places []Place
+		err := b.cfg.Store.View(ctx, func(tx Tx) (err error) {
+			places, err = tx.Waiting(cards, retryGroup)
+			return err
+		})
+		if err != nil || len(places) == 0 {
+			return applied, err
+		}
+		r, err := b.Retry(ctx, places)
+		if applied += r.Applied; err != nil {
+			return applied, err
+		}
+	}
+}
