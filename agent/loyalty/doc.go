@@ -8,7 +8,9 @@
 // The package promises:
 //   - an [Account] never holds a lot below zero, and redeeming takes the lots that expire first;
 //   - a [Cell] never lets a station use more than it was issued (see cell.go for the argument);
-//   - the discounts of the lines of a [Quote] add up exactly to the discount of the receipt;
+//   - the discounts of the lines of a [Quote] add up exactly to the discount of the receipt, and the points of its lines
+//     to the points earned;
+//   - no cap of a [Programme] is passed, however purchases are split up, as far as the account's [Standing] is known;
 //   - a method that returns an error has changed nothing.
 //
 // It does not promise durability (agent/ledger does), delivery (sync/uplink does) or concurrency: no type here may be

@@ -8,9 +8,13 @@ import (
 // Programme is the rules of earning and redeeming: data, not code. It is made by [ParseProgramme] and not changed
 // afterwards, so that any number of goroutines may read it.
 //
-// Rounding, stated once: an earning rule gives points for the sum of the lines it covers, rounded down to the
-// programme's step; money for points and the shares are rounded down to a kopeck; what a receipt's discount leaves over
-// after rounding its lines down goes one kopeck at a time to the lines with the largest remainders.
+// Rounding, stated once: a rule gives points for the sum of the lines it covers, rounded down; all rules together, and
+// each campaign, are rounded down to the programme's step, and so is what limits leave; money for points and the shares
+// are rounded down to a kopeck. What a receipt's discount, or its points, leave over after rounding the lines down goes
+// one unit at a time to the lines with the largest remainders.
+//
+// So ten small receipts never earn more than one large one by rules, multiples and rates, and more litres or roubles
+// never earn less. What a file says of one receipt (fixed points, a cap of a receipt) is given for every receipt.
 type Programme struct {
 	Name      string
 	Version   uint32 // grows with every publication; named by every entry that it priced
