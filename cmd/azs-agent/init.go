@@ -19,37 +19,58 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azs-edge/azs-edge/config"
+	"github.com/azs-edge/azs-edge/pos/card"
 )
 
 // answers is what init asks. Each is a string as it was given, so that a wrong one is reported by the same loader that
 // reads the file.
-type answers struct{ Station, Name, Port, Broker, TokenFile string }
+type answers struct{ Station, Name, Zone, Port, Cards, Broker, TokenFile string }
+
+// Ranges are the card ranges of the answer.
+func (a *answers) Ranges() (all []card.Range, err error) {
+	for text := range strings.SplitSeq(a.Cards, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		r, err := parseRange(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
 
 // question is one thing init asks.
 type question struct {
 	flag     string
 	text     string
 	fallback string
-	answer   *string
+	answer   func(*answers) *string
+}
+
+func questions() []question {
+	return []question{
+		{"station", "Number of this station in the network", "", func(a *answers) *string { return &a.Station }},
+		{"name", "Name of this station, for the cashier's page (may be empty)", "", func(a *answers) *string { return &a.Name }},
+		{"zone", "Offset of the station's clock from UTC", "+03:00", func(a *answers) *string { return &a.Zone }},
+		{"port", "Port of the scanner (auto, a path such as /dev/ttyUSB0, COM3, or none)", "auto", func(a *answers) *string { return &a.Port }},
+		{"cards", "Card numbers of the network, PREFIX:LENGTH:CHECK as 7005:16:luhn, several with commas (may be empty)", "", func(a *answers) *string { return &a.Cards }},
+		{"broker", "Broker of headquarters, as tls://host:8883 (empty: work alone for the present)", "", func(a *answers) *string { return &a.Broker }},
+	}
 }
 
 func newInitCmd() *cobra.Command {
 	a := &answers{}
-	questions := []question{
-		{"station", "Number of this station in the network", "", &a.Station},
-		{"name", "Name of this station, for the cashier's page (may be empty)", "", &a.Name},
-		{"port", "Port of the scanner (auto, a path such as /dev/ttyUSB0, COM3, or none)", "auto", &a.Port},
-		{"broker", "Broker of headquarters, as tls://host:8883 (empty: work alone for the present)", "", &a.Broker},
-	}
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Ask a few questions and write the configuration",
-		Long: `Asks for the station's number and name, the scanner's port and headquarters' broker, and writes the configuration file
-and a token for the cash-register software beside it. What is given as a flag is not asked; at the end of the input the
-rest takes its default, so that scripts can run it too.
+		Long: `Asks for the station's number, name and time zone, the scanner's port, the network's card numbers and headquarters'
+broker, and writes the configuration file and a token for the cash-register software beside it. What is given as a flag is
+not asked; at the end of the input the rest takes its default, so that scripts can run it too.
 
 An existing configuration is never overwritten.`,
-		Example: "  azs-agent init\n  azs-agent init --station 17 --name 'АЗС 17' --broker tls://mqtt.example:8883 </dev/null",
+		Example: "  sudo azs-agent init\n  sudo azs-agent init --station 17 --name 'АЗС 17' --cards 7005:16:luhn --broker tls://mqtt.example:8883 </dev/null",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := configPath(cmd)
@@ -59,14 +80,14 @@ An existing configuration is never overwritten.`,
 				return fmt.Errorf("looking for the configuration: %w", err)
 			}
 			a.TokenFile = filepath.Join(filepath.Dir(path), "api.token")
-			if err := ask(cmd, questions, a); err != nil {
+			if err := ask(cmd, a); err != nil {
 				return err
 			}
 			return writeFirstConfig(cmd, path, a)
 		},
 	}
-	for _, q := range questions {
-		cmd.Flags().StringVar(q.answer, q.flag, q.fallback, strings.ToLower(q.text[:1])+q.text[1:])
+	for _, q := range questions() {
+		cmd.Flags().StringVar(q.answer(a), q.flag, q.fallback, strings.ToLower(q.text[:1])+q.text[1:])
 	}
 	return cmd
 }
@@ -75,13 +96,18 @@ An existing configuration is never overwritten.`,
 const maxAttempts = 5
 
 // ask asks what no flag answered, and holds each answer to the loader at once.
-func ask(cmd *cobra.Command, questions []question, a *answers) error {
+func ask(cmd *cobra.Command, a *answers) error {
+	for _, q := range questions() {
+		if !cmd.Flags().Changed(q.flag) {
+			continue
+		}
+		if err := q.check(*q.answer(a)); err != nil {
+			return withHint(fmt.Errorf("--%s: %w", q.flag, err), "`azs-agent init --help` shows what it takes")
+		}
+	}
 	in := bufio.NewScanner(io.LimitReader(cmd.InOrStdin(), config.MaxFileSize))
-	for _, q := range questions {
+	for _, q := range questions() {
 		if cmd.Flags().Changed(q.flag) {
-			if err := checkAnswers(a); err != nil && a.Station != "" {
-				return withHint(fmt.Errorf("--%s %s: %w", q.flag, *q.answer, err), "`azs-agent init --help` shows what it takes")
-			}
 			continue
 		}
 		for attempt := 1; ; attempt++ {
@@ -91,19 +117,17 @@ func ask(cmd *cobra.Command, questions []question, a *answers) error {
 			}
 			cmd.PrintErr(": ")
 			ended := !in.Scan()
-			*q.answer = q.fallback
+			given := q.fallback
 			if text := strings.TrimSpace(in.Text()); !ended && text != "" {
-				*q.answer = text
+				given = text
 			}
 			if ended {
 				cmd.PrintErrln()
 			}
-			err := checkAnswers(a)
+			err := q.check(given)
 			if err == nil {
+				*q.answer(a) = given
 				break
-			}
-			if q.flag == "station" && *q.answer == "" {
-				err = errors.New("the station needs a number")
 			}
 			if ended || attempt == maxAttempts {
 				return withHint(err, fmt.Sprintf("give it as --%s", q.flag))
@@ -111,12 +135,15 @@ func ask(cmd *cobra.Command, questions []question, a *answers) error {
 			cmd.PrintErrf("  %v\n", err)
 		}
 	}
-	return checkAnswers(a)
+	_, err := renderConfig(a)
+	return err
 }
 
-// checkAnswers reads the file that would be written. Only the message is returned: places in a file that is not there
-// yet would mislead.
-func checkAnswers(a *answers) error {
+// check reads the file that would be written if this were the only answer. Only the message is returned: places in a
+// file that is not there yet would mislead.
+func (q question) check(given string) error {
+	a := &answers{Station: "1", Zone: "+03:00", Port: "auto", TokenFile: config.DefaultAgent().API.TokenFile}
+	*q.answer(a) = given
 	src, err := renderConfig(a)
 	if err != nil {
 		return err
@@ -140,7 +167,7 @@ var firstConfig = template.Must(template.New("config").Funcs(template.FuncMap{"y
 station:
   number: {{.Station}}
   name: {{yaml .Name}}
-  zone: "+03:00"
+  zone: {{yaml .Zone}}
 
 {{if eq .Port "none" -}}
 # Without a scanner cards are identified by number only. "azs-agent scanner list" shows the ports.
@@ -154,10 +181,17 @@ scanners:
     port: {{yaml .Port}}
 {{end}}
 # Which numbers are cards of this network: first digits, number of digits, check digit (luhn, ean13, none).
+{{if .Ranges -}}
+cards:
+  ranges:
+{{range .Ranges}}    - {prefix: {{yaml .Prefix}}, length: {{.Length}}, check: {{yaml .Check}}}
+{{end}}
+{{- else -}}
+# None are named yet: no number that is scanned is taken for a card.
 # cards:
 #   ranges:
 #     - {prefix: "7005", length: 16, check: luhn}
-
+{{end}}
 api:
   token_file: {{yaml .TokenFile}}
 
@@ -175,7 +209,7 @@ hq:
 `))
 
 // yamlText writes a text as a double-quoted scalar. JSON's strings are YAML's.
-func yamlText(s string) (string, error) {
+func yamlText(s any) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -188,8 +222,16 @@ func yamlText(s string) (string, error) {
 // renderConfig writes the answers as a configuration. The station's number goes in as a number or not at all: it is
 // the one answer that is not quoted.
 func renderConfig(a *answers) ([]byte, error) {
-	if _, err := strconv.ParseUint(a.Station, 10, 32); err != nil {
+	switch n, err := strconv.ParseUint(a.Station, 10, 32); {
+	case a.Station == "":
+		return nil, errors.New("the station needs a number")
+	case err != nil:
 		return nil, fmt.Errorf("%q is not a station number (digits only)", a.Station)
+	case n == 0:
+		return nil, errors.New("0 is not a station number: the first is 1; headquarters knows this station's")
+	}
+	if _, err := a.Ranges(); err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	if err := firstConfig.Execute(&b, a); err != nil {
@@ -222,6 +264,9 @@ func writeFirstConfig(cmd *cobra.Command, path string, a *answers) error {
 		return withHint(fmt.Errorf("writing the configuration: %w", err), hint)
 	}
 	cmd.Printf("%s: written\n%s: %s (the cash-register software presents it)\n", path, a.TokenFile, token)
-	cmd.Println("Next: name your card numbers under `cards`, then run `azs-agent service install`.")
+	if a.Cards == "" && a.Port != "none" {
+		cmd.PrintErrf("warning: no card numbers are named: nothing that is scanned will be taken for a card. Name them under `cards` in %s\n", path)
+	}
+	cmd.Println("Next: `sudo azs-agent scanner check` tries the scanner, `sudo azs-agent service install` starts the agent.")
 	return nil
 }

@@ -59,7 +59,7 @@ func (f *cardFlags) apply(cmd *cobra.Command, cfg *card.Config, framing *scanner
 		for _, text := range f.ranges {
 			r, err := parseRange(text)
 			if err != nil {
-				return err
+				return fmt.Errorf("--range %w", err)
 			}
 			cfg.Ranges = append(cfg.Ranges, r)
 		}
@@ -86,11 +86,11 @@ func (f *cardFlags) apply(cmd *cobra.Command, cfg *card.Config, framing *scanner
 func parseRange(text string) (card.Range, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) != 2 && len(parts) != 3 {
-		return card.Range{}, fmt.Errorf("--range %q: want PREFIX:LENGTH or PREFIX:LENGTH:CHECK, like 7005:16:luhn", text)
+		return card.Range{}, fmt.Errorf("%q: want PREFIX:LENGTH or PREFIX:LENGTH:CHECK, like 7005:16:luhn", text)
 	}
 	length, err := strconv.Atoi(parts[1])
 	if err != nil {
-		return card.Range{}, fmt.Errorf("--range %q: %q is not a length", text, parts[1])
+		return card.Range{}, fmt.Errorf("%q: %q is not a length", text, parts[1])
 	}
 	r := card.Range{Prefix: parts[0], Length: length, Check: card.Luhn}
 	if len(parts) == 3 {
