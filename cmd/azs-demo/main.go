@@ -48,7 +48,7 @@ the cashiers' pages, and tells every thing that happens in a line: a scan, a sal
 headquarters has on its disk, the line cut and mended. Open a page in a browser beside it.
 
 On a terminal it takes commands (help lists them). Without one, customers come by themselves
-until it is interrupted. With --once it plays a scripted day in about ten seconds: collecting
+until it is interrupted. With --once it plays a scripted day in two or three seconds: collecting
 online, headquarters cut off, collecting and redeeming what is allowed, the agent restarted,
 headquarters back; then the books are compared.
 

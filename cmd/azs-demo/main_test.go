@@ -56,12 +56,14 @@ func TestCommands(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return n.obey(ctx, strings.NewReader("cut\nsale 3\nsale 9\nhop\nrestart\nunplug\n1\nplug\nheal\npage\npoints\n\nquit\nsale 1\n"))
+		return n.obey(ctx, strings.NewReader("close\nopen 3 300\nopen 3 20\ncut\nclose\nsale 3 50\nsale 3 500\nunplug\nunplug\nplug\nplug\nsale 3\nsale 9\nhop\nrestart\nunplug\n1\nplug\nheal\npage\npoints\n\nquit\nsale 1\n"))
 	})
 	for _, want := range []string{
 		"scanned Vera", "sale t-4 closed for Vera: redeemed 0", "sale t-5 closed for Vera: redeemed 50", "is cut", "is mended",
 		"there are customers 1 to 5", `"hop" is not a command`, "card_blocked", "runs again", "the scanner is not plugged in",
-		"/#code=", "journal of station 2",
+		"/#code=", "no sale is open at station 1", "sale t-2 opened for Vera: 300 points reserved", "sale t-2 is still open",
+		"sale t-2 closed for Vera: redeemed 120", "sale t-6 closed for Vera: redeemed 50", "refused: no_rights",
+		"the scanner is unplugged already", "the scanner is plugged already", "journal of station 2",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("nothing tells %q", want)
@@ -86,6 +88,18 @@ func TestParseCommand(t *testing.T) {
 		{"SALE 1", command{verb: "sale", station: 1, who: 0}, true},
 		{"sale 1 50", command{verb: "sale", station: 1, who: 0, redeem: 50_00}, true},
 		{"sale 2 1 50", command{verb: "sale", station: 2, who: 0, redeem: 50_00}, true},
+		{"sale 1 1,5", command{verb: "sale", station: 1, who: 0, redeem: 1_50}, true},
+		{"sale 1 1.5", command{verb: "sale", station: 1, who: 0, redeem: 1_50}, true},
+		{"open 3 300", command{verb: "open", station: 1, who: 2, redeem: 300_00}, true},
+		{"open 2 3 300", command{verb: "open", station: 2, who: 2, redeem: 300_00}, true},
+		{"close", command{verb: "close", station: 1}, true},
+		{"close 2", command{verb: "close", station: 2}, true},
+		{"open 3", command{}, false},
+		{"close 3", command{}, false},
+		{"sale 3 1 50", command{}, false},
+		{"sale x 1 50", command{}, false},
+		{"sale 1 1.555", command{}, false},
+		{"sale 1 -5", command{}, false},
 		{"restart 2", command{verb: "restart", station: 2}, true},
 		{"q", command{verb: "quit", station: 1}, true},
 		{"", command{verb: "nothing", station: 1}, true},

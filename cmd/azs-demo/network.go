@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,7 @@ type network struct {
 	receiver *hq.Receiver
 	stations []*station
 	patience time.Duration // of every wait
+	told     atomic.Uint64 // the last position of headquarters' books that was told
 }
 
 // openNetwork builds everything in the folder; nothing runs yet.
@@ -136,8 +138,17 @@ func (n *network) ready(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.turned(true, func() {})
 	}
-	return nil
+	return n.posted(ctx)
+}
+
+// posted waits until everything in headquarters' books has been told.
+func (n *network) posted(ctx context.Context) error {
+	return await(ctx, "what headquarters has is told", func() (bool, error) {
+		lines, err := n.store.Lines(ctx, n.told.Load(), 1)
+		return len(lines) == 0, err
+	})
 }
 
 // stationClient begins the client id of every station.
@@ -151,6 +162,32 @@ func (n *network) cut() {
 			n.broker.Cut(c)
 		}
 	}
+}
+
+// eventTime is how long a station's word about the line is waited for: it looks twice a second, and says nothing of what
+// came and went in between.
+const eventTime = time.Second
+
+// noticed waits until every station says that headquarters is in reach, or is not, and tells it.
+func (n *network) noticed(ctx context.Context, online bool) error {
+	for _, s := range n.stations {
+		var l link
+		err := await(ctx, fmt.Sprintf("station %d notices that headquarters is in reach (%v)", s.number, online), func() (_ bool, err error) {
+			l, err = s.register.link(ctx)
+			return l.Online == online, err
+		})
+		if err != nil {
+			return err
+		}
+		word, cancel := context.WithTimeout(ctx, eventTime)
+		err = await(word, "it says so", func() (bool, error) { return s.linked() == online, nil })
+		cancel()
+		if ctx.Err() != nil {
+			return err
+		}
+		s.turned(online, func() { n.tell.say(voiceOf(s.number), "%s", linkText(l)) })
+	}
+	return nil
 }
 
 // heal mends the line.

@@ -27,12 +27,12 @@ func (n *network) heard(s *station, e event) {
 			Sale sale `json:"sale"`
 		}
 		if json.Unmarshal(e.data, &x) == nil {
-			n.tell.say(v, "%s", n.saleText(&x.Sale))
+			s.once(x.Sale.step(), func() { n.tell.say(v, "%s", n.saleText(&x.Sale)) })
 		}
 	case "hq":
 		var x link
 		if json.Unmarshal(e.data, &x) == nil {
-			n.tell.say(v, "%s", linkText(x))
+			s.turned(x.Online, func() { n.tell.say(v, "%s", linkText(x)) })
 		}
 	case "scanner":
 		var x struct {
@@ -85,7 +85,7 @@ func (n *network) saleText(s *sale) string {
 func linkText(x link) string {
 	switch {
 	case !x.Online:
-		return fmt.Sprintf("headquarters is out of reach; %s wait in the journal", entries(x.Backlog))
+		return fmt.Sprintf("headquarters is out of reach; %s to send later", entries(x.Backlog))
 	case x.Backlog > 0:
 		return fmt.Sprintf("headquarters is in reach; %s to send", entries(x.Backlog))
 	}
@@ -93,7 +93,10 @@ func linkText(x link) string {
 }
 
 func entries(n uint64) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "nothing"
+	case 1:
 		return "1 entry"
 	}
 	return fmt.Sprintf("%d entries", n)
@@ -128,6 +131,7 @@ func (n *network) watch(ctx context.Context) error {
 			n.tell.say(voiceHQ, "%s", committedText(lines[:run]))
 			told, lines = lines[run-1].Pos, lines[run:]
 		}
+		n.told.Store(told)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -28,6 +29,8 @@ const usage = `
   sale 3       customer 3 buys fuel and a coffee at station 1 and collects points
   sale 3 50    ... and pays with 50 points
   sale 2 3 50  ... at station 2
+  open 3 300   customer 3 reserves 300 points at station 1 before the fuel flows (or: open 2 3 300)
+  close        ... and pays with two fifths of them: the tank was full early (or: close 2)
   cut          cut the line between the stations and headquarters
   heal         mend it
   unplug, plug     the cable of station 1's scanner
@@ -35,6 +38,9 @@ const usage = `
   points       who has how many points, at the stations and at headquarters
   page         the addresses of the cashiers' pages, with fresh codes
   help, quit
+
+  Points are redeemed without headquarters as far as rights are at the station. To see it:
+  open 3 300, cut, close, sale 3 50: of what was reserved 180 are left there, and no other station has them.
 `
 
 // parseCommand reads what was typed; the error is a sentence for who typed it.
@@ -49,49 +55,56 @@ func parseCommand(text string, customers int) (command, error) {
 	} else {
 		words = words[1:]
 	}
-	numbers := make([]int, len(words))
-	for i, w := range words {
-		n, err := strconv.Atoi(w)
-		if err != nil || n < 1 || n > 1_000_000 {
-			return c, fmt.Errorf("%q is not a number that I can use here; type help", w)
-		}
-		numbers[i] = n
-	}
+	wants, ok := 0, true // how many words there are behind the station
 	switch c.verb {
-	case "exit", "q":
+	case "exit", "q", "quit":
 		c.verb = "quit"
-	case "?", "h":
+	case "?", "h", "help":
 		c.verb = "help"
-	}
-	switch {
-	case c.verb == "scan" && len(numbers) == 2, c.verb == "sale" && len(numbers) == 3, c.verb == "restart" && len(numbers) == 1:
-		c.station, numbers = numbers[0], numbers[1:]
-	}
-	wants := 0
-	switch c.verb {
 	case "scan":
-		wants = 1
-	case "sale":
-		wants = max(1, min(len(numbers), 2))
-	case "cut", "heal", "unplug", "plug", "restart", "points", "page", "help", "quit":
+		wants, ok = 1, c.take(&words, 2)
+	case "sale", "open":
+		wants, ok = min(max(len(words), 1), 2), c.take(&words, 3)
+		if c.verb == "open" {
+			wants = 2
+		}
+	case "restart", "close":
+		ok = c.take(&words, 1)
+	case "cut", "heal", "unplug", "plug", "points", "page":
 	default:
 		return c, fmt.Errorf("%q is not a command; type help", c.verb)
 	}
 	switch {
-	case len(numbers) != wants:
+	case ok && len(words) != wants:
 		return c, fmt.Errorf("%s takes other numbers; type help", c.verb)
-	case c.station > 2:
-		return c, fmt.Errorf("there are stations 1 and 2, not %d", c.station)
-	case wants > 0 && numbers[0] > customers:
-		return c, fmt.Errorf("there are customers 1 to %d, not %d", customers, numbers[0])
+	case !ok || c.station > 2:
+		return c, errors.New("there are stations 1 and 2, and none other")
 	}
 	if wants > 0 {
-		c.who = numbers[0] - 1
+		n, err := strconv.Atoi(words[0])
+		if err != nil || n < 1 || n > customers {
+			return c, fmt.Errorf("there are customers 1 to %d, not %.20s", customers, words[0])
+		}
+		c.who = n - 1
 	}
 	if wants > 1 {
-		c.redeem = loyalty.Points(numbers[1]) * 100
+		p, err := loyalty.ParsePoints(words[1])
+		if err != nil || p == 0 {
+			return c, fmt.Errorf("%.20q is not a number of points, like 50 or 1.5", words[1])
+		}
+		c.redeem = p
 	}
 	return c, nil
+}
+
+// take takes the station's number off where there are as many words as with it; false if it is no number.
+func (c *command) take(words *[]string, with int) bool {
+	if len(*words) != with {
+		return true
+	}
+	n, err := strconv.Atoi((*words)[0])
+	c.station, *words = n, (*words)[1:]
+	return err == nil && n > 0
 }
 
 // perform lets somebody play, or plays by itself where there is no terminal, until ctx is done or somebody quits.
@@ -190,17 +203,30 @@ func (n *network) do(ctx context.Context, c command, id string) error {
 		return err
 	case "sale":
 		call := saleCall{Card: string(n.people[c.who].card), Receipt: basket(15_000+rand.Int64N(40)*1000, 1), Redeem: int64(c.redeem)}
-		_, err := s.register.close(ctx, id, call)
-		return err
+		a, err := s.register.close(ctx, id, call)
+		if err != nil {
+			return err
+		}
+		return s.heeds(ctx, a)
+	case "open":
+		return n.open(ctx, s, c, id)
+	case "close":
+		return n.closeEarly(ctx, s)
 	case "cut":
 		n.cut()
 		n.tell.say(voiceLine, "is cut")
+		ctx, cancel := context.WithTimeout(ctx, n.patience)
+		defer cancel()
+		return n.noticed(ctx, false)
 	case "heal":
 		n.heal()
 		n.tell.say(voiceLine, "is mended")
 	case "unplug", "plug":
 		if s.gun == nil {
 			return errUnplugged
+		}
+		if s.gun.plugged() == (c.verb == "plug") {
+			return fmt.Errorf("the scanner is %sged already", c.verb)
 		}
 		if c.verb == "plug" {
 			return s.gun.plug()
@@ -223,6 +249,32 @@ func (n *network) do(ctx context.Context, c command, id string) error {
 		n.tell.text(usage + "\n")
 	}
 	return nil
+}
+
+// open reserves points for a full tank, and leaves the sale open.
+func (n *network) open(ctx context.Context, s *station, c command, id string) error {
+	if s.open != nil {
+		return fmt.Errorf("sale %s is still open at station %d: close it first", s.open.ID, s.number)
+	}
+	a, err := s.register.open(ctx, id, saleCall{Card: string(n.people[c.who].card), Receipt: basket(50_000, 0), Redeem: int64(c.redeem)})
+	if err != nil {
+		return err
+	}
+	s.open = a
+	return s.heeds(ctx, a)
+}
+
+// closeEarly closes the open sale for less than was reserved, in whole points.
+func (n *network) closeEarly(ctx context.Context, s *station) error {
+	if s.open == nil {
+		return fmt.Errorf("no sale is open at station %d: open one first", s.number)
+	}
+	a, err := s.register.close(ctx, s.open.ID, saleCall{Receipt: basket(30_000, 0), Redeem: s.open.Reserved * 2 / 5 / 100 * 100})
+	if err != nil {
+		return err
+	}
+	s.open = nil
+	return s.heeds(ctx, a)
 }
 
 // pace is how fast customers come by themselves.

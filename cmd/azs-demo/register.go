@@ -77,6 +77,9 @@ type sale struct {
 	raw []byte // the answer, byte for byte
 }
 
+// step names what has been done: a sale is opened once and closed once, however often the register asks.
+func (s *sale) step() string { return s.ID + " " + s.State }
+
 type holder struct {
 	CardMasked string         `json:"card_masked"`
 	Known      bool           `json:"known"`

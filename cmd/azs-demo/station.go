@@ -35,6 +35,12 @@ type station struct {
 
 	scans chan scanned // what the scanner's customers turned out to be
 
+	news sync.Mutex      // held while something is told
+	told map[string]bool // steps of sales
+	link bool            // headquarters is in reach, as was told
+
+	open *sale // what was opened by hand and not closed yet; of the goroutine that plays
+
 	mu      sync.Mutex
 	running *agent.Running // nil: not running
 	heeded  *agent.Running // whose events are followed
@@ -55,7 +61,7 @@ type scanned struct {
 func newStation(ctx context.Context, number int, folder, broker string, n *network, log *slog.Logger) (*station, error) {
 	s := &station{
 		number: number, folder: folder, heard: n.heard, describe: n.scanText, log: log.With("station", number),
-		scans: make(chan scanned, 16), changed: make(chan struct{}),
+		scans: make(chan scanned, 16), changed: make(chan struct{}), told: map[string]bool{},
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of station %d: %w", number, err)
@@ -238,6 +244,7 @@ func (s *station) attentive(ctx context.Context) (*agent.Running, error) {
 }
 
 func (s *station) hear(e event) {
+	s.heard(s, e)
 	if e.name == "scan" {
 		var x scanned
 		if json.Unmarshal(e.data, &x) == nil {
@@ -247,7 +254,42 @@ func (s *station) hear(e event) {
 			}
 		}
 	}
-	s.heard(s, e)
+}
+
+// once tells of a step of a sale, unless it was told already: a repeated call is answered, and nothing has happened.
+func (s *station) once(step string, tell func()) {
+	s.news.Lock()
+	defer s.news.Unlock()
+	if !s.told[step] {
+		tell()
+		s.told[step] = true
+	}
+}
+
+// turned tells that headquarters has come into reach or out of it, unless it was told already.
+func (s *station) turned(online bool, tell func()) {
+	s.news.Lock()
+	defer s.news.Unlock()
+	if s.link != online {
+		tell()
+		s.link = online
+	}
+}
+
+// heeds waits until a step of a sale has been told.
+func (s *station) heeds(ctx context.Context, a *sale) error {
+	return await(ctx, fmt.Sprintf("station %d tells that sale %s is %s", s.number, a.ID, a.State), func() (bool, error) {
+		s.news.Lock()
+		defer s.news.Unlock()
+		return s.told[a.step()], nil
+	})
+}
+
+// linked tells whether it was told that headquarters is in reach.
+func (s *station) linked() bool {
+	s.news.Lock()
+	defer s.news.Unlock()
+	return s.link
 }
 
 // scan presents a card and returns what the station shows the cashier: the first thing that will do, as headquarters'

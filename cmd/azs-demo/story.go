@@ -17,6 +17,7 @@ type story struct {
 	*network
 	must map[int]loyalty.Points // what customers gained and spent, by what the registers were answered
 	paid *sale                  // a sale that was answered before the restart
+	gone bool                   // headquarters is cut off
 }
 
 // The customers of the story.
@@ -52,6 +53,9 @@ func (n *network) tellStory(ctx context.Context) error {
 		if err := chapter.play(ctx); err != nil {
 			return fmt.Errorf("%s: %w", chapter.title, err)
 		}
+		if err := s.quiet(ctx); err != nil {
+			return fmt.Errorf("%s: %w", chapter.title, err)
+		}
 	}
 	return nil
 }
@@ -85,7 +89,21 @@ func (s *story) sell(ctx context.Context, station, who int, id string, r receipt
 	if err != nil {
 		return nil, err
 	}
-	return a, s.count(who, a, redeem)
+	return a, errors.Join(s.count(who, a, redeem), s.stations[station-1].heeds(ctx, a))
+}
+
+// quiet waits, where headquarters is in reach, until it has everything and that is told: nothing of a chapter is told
+// under the next one's title.
+func (s *story) quiet(ctx context.Context) error {
+	if s.gone {
+		return nil
+	}
+	for i := range s.stations {
+		if err := s.drained(ctx, i+1); err != nil {
+			return err
+		}
+	}
+	return s.posted(ctx)
 }
 
 // count notes what a closed sale has done to its customer.
@@ -141,6 +159,9 @@ func (s *story) prepay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.stations[0].heeds(ctx, a); err != nil {
+		return err
+	}
 	s.tell.say(voiceHQ, "had given station 1 the right to spend 300 of Anna's points: nobody else can spend them now")
 	return errors.Join(
 		expect("state", a.State, "open"), expect("reserved", a.Reserved, 300_00), expect("available", a.Available, 984_50),
@@ -148,22 +169,10 @@ func (s *story) prepay(ctx context.Context) error {
 }
 
 func (s *story) cutOff(ctx context.Context) error {
+	s.gone = true
 	s.cut()
 	s.tell.say(voiceLine, "is cut")
-	for i := range s.stations {
-		if err := s.online1(ctx, i+1, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// online1 waits until a station says that headquarters is in reach, or is not.
-func (s *story) online1(ctx context.Context, station int, want bool) error {
-	return await(ctx, fmt.Sprintf("station %d notices that headquarters is in reach (%v)", station, want), func() (bool, error) {
-		l, err := s.stations[station-1].register.link(ctx)
-		return l.Online == want, err
-	})
+	return s.noticed(ctx, false)
 }
 
 // drained waits until headquarters has everything of a station.
@@ -188,7 +197,7 @@ func (s *story) offlineOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.count(anna, a, 120_00); err != nil {
+	if err := errors.Join(s.count(anna, a, 120_00), s.stations[0].heeds(ctx, a)); err != nil {
 		return err
 	}
 	s.tell.quote(a.Receipt)
@@ -244,10 +253,9 @@ func (s *story) restarted(ctx context.Context) error {
 func (s *story) mended(ctx context.Context) error {
 	s.heal()
 	s.tell.say(voiceLine, "is mended")
-	for i := range s.stations {
-		if err := s.drained(ctx, i+1); err != nil {
-			return err
-		}
+	s.gone = false
+	if err := errors.Join(s.noticed(ctx, true), s.quiet(ctx)); err != nil {
+		return err
 	}
 	// Life goes on: Vera redeems where nobody has met her before, with rights that headquarters gives while she waits.
 	if err := s.present(ctx, 2, vera, 3000_00); err != nil {
