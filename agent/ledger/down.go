@@ -15,7 +15,8 @@ import (
 // ApplyDown takes in items of HQ's down-stream and moves the cursor, in one transaction. A message that does not continue
 // where the ledger stands is ignored, so that any may be lost, repeated or reordered: HQ sends again from the cursor. A
 // message of a new stream is taken from its beginning. An item that is malformed is logged and passed over: it must not
-// hold up the items behind it.
+// hold up the items behind it. Where the file is nearly full it returns [loyalty.StorageFull] and takes nothing in: what
+// headquarters does not hear of it sends again later.
 func (l *Ledger) ApplyDown(ctx context.Context, down *pb.Down) error {
 	return l.write(ctx, func(t *txn) error {
 		cursor := t.st.downSeq
@@ -24,6 +25,9 @@ func (l *Ledger) ApplyDown(ctx context.Context, down *pb.Down) error {
 		}
 		if down.After > cursor || (down.Through <= cursor && down.Stream == t.st.downStream) {
 			return nil
+		}
+		if err := t.admitNews(len(down.Items), down.SizeVT(), downReserves); err != nil {
+			return fmt.Errorf("news of headquarters has to wait: %w", err)
 		}
 		for i, item := range down.Items {
 			if err := t.applyItem(item); errors.Is(err, wire.ErrMessage) || errors.Is(err, loyalty.ErrProgramme) {
@@ -54,7 +58,7 @@ func (t *txn) applyItem(item *pb.Item) error {
 
 // Learn takes in what an answer of HQ says: card, snapshot, grant. Answers may come late, twice and in any order: what is
 // older than what the ledger knows changes nothing. A malformed answer changes nothing and is an error of
-// [wire.ErrMessage].
+// [wire.ErrMessage]; where the file is nearly full, of [loyalty.StorageFull].
 func (l *Ledger) Learn(ctx context.Context, a *pb.Answer) error {
 	if a.Card == nil && a.Snapshot == nil && a.Grant == nil {
 		return nil
@@ -73,6 +77,9 @@ func (l *Ledger) Learn(ctx context.Context, a *pb.Answer) error {
 		return fmt.Errorf("%w: grant of %d to account %d", wire.ErrMessage, g.Issued, g.Account)
 	}
 	return l.write(ctx, func(t *txn) error {
+		if err := t.admitNews(4, a.SizeVT(), answerReserves); err != nil { // card, account, cell, index of cells
+			return fmt.Errorf("what headquarters answered cannot be kept: %w", err)
+		}
 		if a.Card != nil {
 			if err := t.learnCard(a.Card); err != nil {
 				return err

@@ -42,9 +42,6 @@ func (t *txn) refund(r *loyalty.RefundRequest) (*loyalty.Sale, error) {
 	if err != nil || body == nil {
 		return s, err
 	}
-	if err := t.admitNew(false); err != nil {
-		return nil, err
-	}
 	c, err := prepare(at, reading, r.Who, s.Quote.Programme, body)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
 	"golang.org/x/sys/unix"
 )
 
@@ -134,6 +135,55 @@ func TestFullFileStopsRedeemingFirstAndRecovers(t *testing.T) {
 	}
 }
 
+// TestNewsLeavesTheReserve has headquarters tell of ever more accounts and answer ever more questions.
+func TestNewsLeavesTheReserve(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.MaxSize = 4 << 20
+	l := openTest(t, cfg, func(l *Ledger) { l.noSync = true })
+	ctx := context.Background()
+	know(t, l, 1, 9000_00, 5000_00)
+	openSaleTest(t, l, "waits", 1, 10, 50_00)
+	reserve := reserveOf(cfg.MaxSize)
+	left := func() int64 { // as the next writer would find it
+		sellTest(t, l, fmt.Sprint("probe", l.state().last), 1, 1)
+		return l.lastRoom.Load()
+	}
+	rng, seq := seeded(3), uint64(0)
+	card := func() *pb.Card {
+		n := rng.IntN(1 << 40)
+		return &pb.Card{Number: string(cardOf(n + 10)), Account: uint64(n + 10), MayRedeem: true, Version: 1}
+	}
+	var err error
+	for err == nil && seq < 1_000_000 {
+		down := &pb.Down{Stream: 1, After: seq, Through: seq + 100}
+		for range 100 {
+			down.Items = append(down.Items, &pb.Item{Item: &pb.Item_Card{Card: card()}})
+		}
+		if err = l.ApplyDown(ctx, down); err == nil {
+			seq += 100
+		}
+	}
+	wantRefusal(t, err, loyalty.StorageFull)
+	if p, _ := l.Position(ctx); p.DownSeq != seq || seq == 0 {
+		t.Errorf("the cursor is %d, want %d", p.DownSeq, seq)
+	}
+	if n := left(); n < downReserves*reserve {
+		t.Errorf("%d bytes are left by news, the reserve is %d", n, reserve)
+	}
+	if _, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: "redeems", Card: cardOf(1), Receipt: fuel(10), Redeem: 1_00}); err != nil {
+		t.Errorf("redeeming: %v", err)
+	}
+	for err = nil; err == nil; {
+		err = l.Learn(ctx, &pb.Answer{Card: card()})
+	}
+	wantRefusal(t, err, loyalty.StorageFull)
+	if n := left(); n < answerReserves*reserve {
+		t.Errorf("%d bytes are left by answers, the reserve is %d", n, reserve)
+	}
+	closeSaleTest(t, l, "waits", 10, 50_00)
+	ack(t, l, 0)
+}
+
 func TestFullDiskStopsSalesAndRecovers(t *testing.T) {
 	var free atomic.Int64
 	free.Store(1 << 40)
@@ -144,6 +194,7 @@ func TestFullDiskStopsSalesAndRecovers(t *testing.T) {
 	_, err := l.CloseSale(context.Background(), &loyalty.CloseRequest{Sale: "x", Card: cardOf(1), Receipt: fuel(3)})
 	wantRefusal(t, err, loyalty.StorageFull)
 	closeSaleTest(t, l, "waits", 10, 50_00)
+	refundTest(t, l, "waits", "r1", 0)
 	free.Store(1 << 40)
 	sellTest(t, l, "x", 1, 3)
 }

@@ -20,6 +20,7 @@ type txn struct {
 	puts     int // writes so far: an operation is refused before its first
 	appended bool
 	room     room
+	news     int64 // room that this group's news of headquarters may take
 	read     func() reading
 	random   func([]byte) error
 	buckets  map[string]*bolt.Bucket

@@ -316,6 +316,14 @@ func (l *loop) applyDown(d *pb.Down) func() {
 			l.u.cfg.Log.Error("cannot apply what headquarters sent", "error", err, "after", d.After, "through", d.Through)
 		}
 	}
+	if errors.Is(err, loyalty.StorageFull) { // headquarters sends again what is not acknowledged, with pauses
+		return func() {
+			if !l.postponed {
+				l.u.cfg.Log.Warn("what headquarters sends has to wait until there is room", "error", err)
+			}
+			l.postponed = true
+		}
+	}
 	if err != nil {
 		return l.sent("apply the down-stream", err)
 	}
@@ -323,7 +331,9 @@ func (l *loop) applyDown(d *pb.Down) func() {
 	if err != nil {
 		return l.sent("read the journal's position", err)
 	}
-	return func() { l.receipt = &pb.DownAck{Stream: pos.DownStream, Seq: pos.DownSeq} }
+	return func() {
+		l.receipt, l.postponed = &pb.DownAck{Stream: pos.DownStream, Seq: pos.DownSeq}, false
+	}
 }
 
 func (l *loop) learnAnswer(a *pb.Answer) func() {

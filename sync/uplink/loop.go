@@ -68,6 +68,8 @@ type loop struct {
 	answers []*pb.Answer
 	receipt *pb.DownAck
 
+	postponed bool // the last of the down-stream found no room
+
 	// Timers; zero: not running.
 	lingerAt, rtoAt, stateAt time.Time
 }

@@ -67,6 +67,7 @@ type station struct {
 	first  loyalty.Seq // the oldest entry kept
 	onRead func(found int)
 	aside  []*pb.Quarantined
+	full   bool // takes no news
 }
 
 // life is one run of the station's process: a journal and a mirror for the uplink, dead after a crash.
@@ -299,6 +300,9 @@ func (l *life) Appended() <-chan struct{} { return l.appended }
 
 func (l *life) ApplyDown(_ context.Context, m *pb.Down) error {
 	return l.write(func(d *disk) error {
+		if l.s.full {
+			return fmt.Errorf("no room: %w", loyalty.StorageFull)
+		}
 		if m.Stream != d.downStream {
 			if m.After != 0 {
 				return nil

@@ -397,6 +397,30 @@ func TestDownStream(t *testing.T) {
 	})
 }
 
+// TestNewsWaitsForRoom: a full ledger takes no news, and the session goes on.
+func TestNewsWaitsForRoom(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		r.online()
+		r.station(func(s *station) { s.full = true })
+		news := &pb.Down{Stream: 5, Through: 3, Items: []*pb.Item{{Item: &pb.Item_Notice{Notice: &pb.Notice{Id: 3}}}}}
+		for range 3 {
+			r.send(wire.Down, news)
+		}
+		r.nothing(5 * time.Second)
+		if s := r.up.Status(); !s.Online {
+			r.Errorf("status %+v", s)
+		}
+		r.w.st.sell()
+		r.batch(time.Second)
+		r.ack(2, plenty)
+		r.station(func(s *station) { s.full = false })
+		r.send(wire.Down, news)
+		if a, err := wire.Decode[pb.DownAck](r.next(wire.DownAck, time.Second)); err != nil || a.Seq != 3 {
+			r.Errorf("acknowledged %v, %v", a, err)
+		}
+	})
+}
+
 // TestNonsense: what is malformed, or for another, changes nothing.
 func TestNonsense(t *testing.T) {
 	inRig(t, nil, func(r *rig) {
