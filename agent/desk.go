@@ -129,6 +129,12 @@ func (d *Desk) VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty.S
 	return s, d.logged(ctx, "void", r.Sale, err)
 }
 
+// RefundSale gives a closed sale back, or a part of it. HQ is not asked: what comes back is in the account.
+func (d *Desk) RefundSale(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
+	s, err := d.ledger.RefundSale(ctx, r)
+	return s, d.logged(ctx, "refund", r.Sale, err)
+}
+
 // Sale returns a sale as it stands.
 func (d *Desk) Sale(id loyalty.SaleID) (*loyalty.Sale, error) { return d.ledger.Sale(id) }
 

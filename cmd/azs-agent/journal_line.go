@@ -24,6 +24,10 @@ type journalLine struct {
 	Reserved  string            `json:"reserved,omitempty"`
 	Redeemed  string            `json:"redeemed,omitempty"`
 	Earned    string            `json:"earned,omitempty"`
+	Refund    string            `json:"refund,omitempty"`
+	Money     string            `json:"money,omitempty"`      // given back by a refund
+	Clawed    string            `json:"taken_back,omitempty"` // of the points that were earned
+	Returned  string            `json:"given_back,omitempty"` // of the points that were redeemed
 	Cashier   string            `json:"cashier,omitempty"`
 	Shift     uint32            `json:"shift,omitempty"`
 	Programme uint32            `json:"programme,omitempty"`
@@ -58,10 +62,21 @@ func lineOf(j ledger.JournalEntry, whole bool) journalLine {
 		l.Redeemed, l.Earned = points(b.Redeemed), points(b.Points())
 	case loyalty.SaleVoided:
 		l.Event, l.Sale, l.Reason, l.Resolved = "voided", b.Sale, b.Reason, b.Resolved
+	case loyalty.SaleRefunded:
+		l.Event, l.Sale, l.Refund, l.Reason, l.Money = "refunded", b.Sale, string(b.Refund), b.Reason, b.Money().String()
+		l.Clawed, l.Returned = sum(b.Clawed), sum(b.Returned)
 	case loyalty.CellReturned:
 		l.Event = "returned"
 	}
 	return l
+}
+
+func sum(lots []loyalty.Lot) string {
+	var all loyalty.Points
+	for _, l := range lots {
+		all += l.Amount
+	}
+	return points(all)
 }
 
 // points is empty for none, so that a line shows only what happened.
@@ -95,7 +110,7 @@ func (l journalLine) String() string {
 	fmt.Fprintf(&b, " %s", l.Event)
 	for _, f := range []struct{ name, value string }{
 		{"sale", string(l.Sale)}, {"card", l.Card}, {"total", l.Total}, {"reserved", l.Reserved}, {"redeemed", l.Redeemed},
-		{"earned", l.Earned}, {"cashier", l.Cashier}, {"reason", l.Reason}, {"version", l.Version},
+		{"earned", l.Earned}, {"refund", l.Refund}, {"money", l.Money}, {"taken_back", l.Clawed}, {"given_back", l.Returned}, {"cashier", l.Cashier}, {"reason", l.Reason}, {"version", l.Version},
 	} {
 		if f.value != "" {
 			fmt.Fprintf(&b, " %s %s", f.name, f.value)

@@ -170,6 +170,8 @@ func bodyText(b loyalty.Body) string {
 		return fmt.Sprintf("sale %s closed", b.Sale)
 	case loyalty.SaleVoided:
 		return fmt.Sprintf("sale %s void", b.Sale)
+	case loyalty.SaleRefunded:
+		return fmt.Sprintf("sale %s refunded", b.Sale)
 	case loyalty.CellReturned:
 		return fmt.Sprintf("rights of account %d returned", b.Account)
 	}

@@ -177,6 +177,7 @@ type saleBody struct {
 	Available   int64        `json:"available_points_x100"`
 	Cashier     string       `json:"cashier,omitempty"`
 	Shift       uint32       `json:"shift,omitempty"`
+	Refunds     []refundBody `json:"refunds,omitempty" nullable:"false" doc:"In the order they were made; left out in lists and events"`
 	ReceiptText string       `json:"receipt_text" doc:"Russian, lines of at most 40 characters, all of them in code page 866; to be printed as it is"`
 }
 
@@ -185,7 +186,7 @@ func saleBodyOf(s *loyalty.Sale, zone *time.Location) saleBody {
 		ID: string(s.ID), State: s.State.String(), Card: string(s.Card), CardMasked: s.Card.String(), Account: uint64(s.Account),
 		OpenedAt: moment(s.OpenedAt, zone), EndedAt: moment(s.EndedAt, zone), Reserved: int64(s.Reserved),
 		Quote: quoteBodyOf(s.Quote, zone), Total: int64(s.Total), Available: int64(s.Avail), Cashier: s.Cashier, Shift: s.Shift,
-		ReceiptText: receiptText(s, zone),
+		Refunds: refundBodies(s, zone), ReceiptText: receiptText(s, zone),
 	}
 	switch {
 	case s.Close != nil:
@@ -198,7 +199,7 @@ func saleBodyOf(s *loyalty.Sale, zone *time.Location) saleBody {
 
 // brief leaves out what grows with the number of lines, where many sales are told at once.
 func (b saleBody) brief() saleBody {
-	b.Receipt, b.Quote.Lines = nil, []int64{}
+	b.Receipt, b.Quote.Lines, b.Refunds = nil, []int64{}, nil
 	return b
 }
 

@@ -133,6 +133,16 @@ func TestReceiptText(t *testing.T) {
 	add("card not known", "POST", "/v1/sales/4/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, stranger, fuel(38_000, 247_000)))
 	call(t, h, 200, "PUT", "/v1/sales/5", order)
 	add("void", "POST", "/v1/sales/5/void", `{}`)
+	call(t, h, 200, "POST", "/v1/sales/6/close", mixed(t, d))
+	add("part refunded", "POST", "/v1/sales/6/refunds", `{"refund":"1","lines":[{"line":2,"count_x1000":1000,"amount_kopecks":18900}]}`)
+	add("rest refunded", "POST", "/v1/sales/6/refunds", `{"refund":"2"}`)
+	add("refund to a card not known", "POST", "/v1/sales/4/refunds", `{"refund":"1"}`)
+	call(t, h, 200, "POST", "/v1/sales/7/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, anna, fuel(600_000, 3_900_000)))
+	d.SetNow(moment.AddDate(0, 1, 0))
+	_, spendable := d.Balance(1)
+	all100 := int(spendable) / 100 * 100
+	call(t, h, 200, "POST", "/v1/sales/8/close", fmt.Sprintf(`{"card":%q,"redeem_points_x100":%d,"receipt":%s}`, anna, all100, fuel(200_000, all100+100)))
+	add("refund of points that are spent", "POST", "/v1/sales/7/refunds", `{"refund":"1"}`)
 	golden(t, "receipts.txt", []byte(all.String()))
 }
 
@@ -142,7 +152,7 @@ func FuzzCalls(f *testing.F) {
 	calls := []request{
 		{method: "POST", path: "/v1/identify"}, {method: "POST", path: "/v1/quote"}, {method: "PUT", path: "/v1/sales/x"},
 		{method: "POST", path: "/v1/sales/x/close"}, {method: "POST", path: "/v1/sales/x/void"}, {method: "POST", path: "/v1/sales/x/resolve"},
-		{method: "POST", path: "/v1/session"},
+		{method: "POST", path: "/v1/session"}, {method: "POST", path: "/v1/sales/sold/refunds"},
 	}
 	sale := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":10000,"manual_reason":"x","cashier":"y","shift":1}`, anna, fuel(20_000, 130_000))
 	for i := range calls {
@@ -153,6 +163,9 @@ func FuzzCalls(f *testing.F) {
 	f.Add(uint8(5), []byte(fmt.Sprintf(`{"outcome":"closed","receipt":%s}`, fuel(1, 1))))
 	f.Add(uint8(5), []byte(`{"outcome":"void"}`))
 	f.Add(uint8(6), []byte(`{"code":"`+token+`"}`))
+	f.Add(uint8(7), []byte(`{"refund":"1"}`))
+	f.Add(uint8(7), []byte(`{"refund":"1","lines":[{"line":1,"volume_ml":1000,"amount_kopecks":6500}],"reason":"x"}`))
+	sold := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":10000}`, anna, fuel(20_000, 130_000))
 	at := &struct{ *apitest.Desk }{newDesk(f)}
 	c := config(at.Desk)
 	c.Desk = at
@@ -160,6 +173,7 @@ func FuzzCalls(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
 		d := newDesk(t)
 		at.Desk = d
+		call(t, h, 200, "POST", "/v1/sales/sold/close", sold)
 		q := calls[int(which)%len(calls)]
 		q.body = string(body)
 		w := q.do(t, h)
@@ -171,7 +185,7 @@ func FuzzCalls(f *testing.F) {
 		if w.Code >= 500 || p["code"] == nil || p["status"] != float64(w.Code) {
 			t.Errorf("%d %v", w.Code, p)
 		}
-		if d.Entries() != 0 {
+		if d.Entries() != 1 {
 			t.Errorf("refused with %d %v, but wrote an entry", w.Code, p)
 		}
 	})

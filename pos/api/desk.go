@@ -36,6 +36,8 @@ type Sales interface {
 	OpenSale(ctx context.Context, r *loyalty.OpenRequest) (*loyalty.Sale, error)
 	CloseSale(ctx context.Context, r *loyalty.CloseRequest) (*loyalty.Sale, error)
 	VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty.Sale, error)
+	// RefundSale returns the sale with the refund among its refunds. It is idempotent by the refund's id as well.
+	RefundSale(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error)
 }
 
 // Records are the sales the station remembers.

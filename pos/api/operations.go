@@ -27,7 +27,7 @@ func document() *huma.OpenAPI {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "azs-agent: loyalty at the counter", Version: Version,
-			Description: "Identify a customer, quote a receipt, open, close, void and resolve sales, and follow scans live. " +
+			Description: "Identify a customer, quote a receipt, open, close, void, resolve and refund sales, and follow scans live. " +
 				"Every call may be repeated: same id and same content give the same answer, other content gives 409 and changes nothing. " +
 				"Amounts are integers and their names end in the unit. Refusals are RFC 9457 problems; decide by their code.",
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
@@ -60,6 +60,7 @@ func (s *Server) routes(mux *http.ServeMux) huma.API {
 	})
 	s.customerRoutes(api)
 	s.saleRoutes(api)
+	s.refundRoutes(api)
 	s.stationRoutes(api)
 	s.pageRoutes(api)
 	schemas := api.OpenAPI().Components.Schemas.Map()
@@ -76,7 +77,7 @@ func (s *Server) routes(mux *http.ServeMux) huma.API {
 
 // answered are the schemas of answers and events; those of calls stay closed, so that a misspelt name is refused.
 var answered = []string{
-	"Customer", "Link", "Ledger", "Problem", "FieldError", "Programme", "Quote", "Refusal", "Reset", "Sale", "SaleEvent", "SaleList",
+	"Customer", "Link", "Ledger", "Problem", "FieldError", "Programme", "Quote", "Refund", "Refusal", "Reset", "Sale", "SaleEvent", "SaleList",
 	"Scan", "Scanner", "SignInCode", "Station", "Status", "StatusEvent", "Text",
 }
 

@@ -83,9 +83,9 @@ func answers() map[loyalty.Refusal]answer {
 		loyalty.BadRequest:  400,
 		loyalty.CardBlocked: 403, loyalty.CardClosed: 403, loyalty.StaffCard: 403, loyalty.AccrueOnly: 403,
 		loyalty.RedeemOff: 403, loyalty.RedeemFrozen: 403,
-		loyalty.UnknownCard: 404, loyalty.UnknownSale: 404,
-		loyalty.Conflict: 409, loyalty.SaleNotOpen: 409,
-		loyalty.NotEnough: 422, loyalty.OverLimit: 422, loyalty.NoRights: 422, loyalty.RedeemMore: 422,
+		loyalty.UnknownCard: 404, loyalty.UnknownSale: 404, loyalty.SaleNotHere: 404,
+		loyalty.Conflict: 409, loyalty.SaleNotOpen: 409, loyalty.SaleNotClosed: 409,
+		loyalty.NotEnough: 422, loyalty.OverLimit: 422, loyalty.NoRights: 422, loyalty.RedeemMore: 422, loyalty.RefundMore: 422,
 		loyalty.NoProgramme: 503, loyalty.Offline: 503, loyalty.StorageFailed: 503,
 		loyalty.StorageFull: 507,
 	} {

@@ -242,6 +242,11 @@ func (d *Desk) VoidSale(_ context.Context, r *loyalty.VoidRequest) (*loyalty.Sal
 	return d.do(r.Sale, "", 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Cancel(r, at) })
 }
 
+// RefundSale refunds a sale.
+func (d *Desk) RefundSale(_ context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
+	return d.do(r.Sale, "", 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Refund(r, at) })
+}
+
 // Sale tells a sale as it stands.
 func (d *Desk) Sale(id loyalty.SaleID) (*loyalty.Sale, error) {
 	d.mu.Lock()
