@@ -50,6 +50,10 @@ type StationState struct {
 // each, whatever the size of the group; what is read in an Update stays locked until its end. What is not there is
 // missing from the answer. Values returned are the caller's.
 //
+// Records and cards come with a Version no lower than the number of the store's life, which is above every version that
+// a life before can have given out, also one that the store does not remember because an older copy was put back: what
+// stations are told is newer than anything they were told before.
+//
 // The order of calls within a group is stations, operations, steps, cards, accounts, and identities are given sorted, so that
 // two groups never wait for each other.
 type Tx interface {

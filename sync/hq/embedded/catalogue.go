@@ -91,7 +91,7 @@ func (s *Store) Accounts(ctx context.Context, after loyalty.AccountID, limit int
 			if err != nil {
 				return err
 			}
-			r, err := decodeRecord(loyalty.AccountID(binary.BigEndian.Uint64(k)), v)
+			r, err := t.record(loyalty.AccountID(binary.BigEndian.Uint64(k)), v)
 			if err != nil {
 				return err
 			}

@@ -58,7 +58,8 @@ var (
 // tx is one transaction; it is an [hq.Tx].
 type tx struct {
 	*bolt.Tx
-	dirty bool // something was written
+	dirty bool   // something was written
+	life  uint64 // see floor
 }
 
 var _ hq.Tx = (*tx)(nil)
@@ -138,9 +139,9 @@ func (t *tx) schema() error {
 	return nil
 }
 
-// Down-stream numbers carry the life of the store that gave them out: a life begins at the clock, far above anything a
-// life before could have reached. A number that a station shows and no life of this file has given out was given out by
-// a life that this file does not remember: it is an older copy.
+// Down-stream numbers and versions carry the life of the store that gave them out: a life begins at the clock, far above
+// anything a life before could have reached. A number that a station shows and no life of this file has given out was
+// given out by a life that this file does not remember: it is an older copy.
 const lifeShift = 16 // 65,536 numbers for every millisecond of a life
 
 // maxLives bounds how many lives are remembered; an older number makes the down-stream begin anew.
@@ -172,6 +173,16 @@ func (t *tx) begin(now uint64) error {
 		return err
 	}
 	return t.put(bMeta, kLife, u64(first))
+}
+
+// floor is the lowest version that a record or a card has in this life.
+func (t *tx) floor() (uint64, error) {
+	if t.life != 0 {
+		return t.life, nil
+	}
+	var err error
+	t.life, err = t.number(bMeta, kLife)
+	return t.life, err
 }
 
 // Issued tells whether this store has given out a down-stream number. See [hq.Tx].
@@ -379,6 +390,10 @@ func (t *tx) Waiting(cards []loyalty.CardNumber, limit int) ([]hq.Place, error) 
 
 // Cards reads cards. See [hq.Tx].
 func (t *tx) Cards(numbers []loyalty.CardNumber) (map[loyalty.CardNumber]loyalty.Card, error) {
+	floor, err := t.floor()
+	if err != nil {
+		return nil, err
+	}
 	out := make(map[loyalty.CardNumber]loyalty.Card, len(numbers))
 	for _, n := range numbers {
 		v, err := t.get(bCard, []byte(n))
@@ -388,9 +403,12 @@ func (t *tx) Cards(numbers []loyalty.CardNumber) (map[loyalty.CardNumber]loyalty
 		if v == nil {
 			continue
 		}
-		if out[n], err = decodeCard(v); err != nil {
+		card, err := decodeCard(v)
+		if err != nil {
 			return nil, err
 		}
+		card.HQVersion = max(card.HQVersion, floor)
+		out[n] = card
 	}
 	return out, nil
 }
@@ -427,11 +445,25 @@ func (t *tx) Records(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Re
 		if v == nil {
 			continue
 		}
-		if out[id], err = decodeRecord(id, v); err != nil {
+		if out[id], err = t.record(id, v); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// record reads an account's record as it is in this life.
+func (t *tx) record(id loyalty.AccountID, v []byte) (*loyalty.Record, error) {
+	floor, err := t.floor()
+	if err != nil {
+		return nil, err
+	}
+	r, err := decodeRecord(id, v)
+	if err != nil {
+		return nil, err
+	}
+	r.Version = max(r.Version, floor)
+	return r, nil
 }
 
 // Openings reads accounts as they were brought in. See [hq.Tx].

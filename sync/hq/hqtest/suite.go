@@ -224,6 +224,7 @@ func Run(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"import of accounts", testImportAccounts},
 		{"import of cards", testImportCards},
 		{"older copy", testOlderCopy},
+		{"versions after an older copy", testVersionsGrow},
 		{"failed rule", testFailedRule},
 		{"catalogue", testCatalogue},
 	} {
