@@ -33,12 +33,20 @@ On a store in use it reads one state from beginning to end; the file grows while
 				if err := json.Unmarshal(raw, &n); err != nil {
 					return fmt.Errorf("read the report: %w", err)
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %d entries (%d set aside) of %d stations, %d accounts, %d cards\n",
-					n["entries"], n["quarantined"], n["stations"], n["accounts"], n["cards"])
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %s (%d set aside) of %s, %s, %s\n", amount(n["entries"], "entry", "entries"), n["quarantined"],
+					amount(n["stations"], "station", "stations"), amount(n["accounts"], "account", "accounts"), amount(n["cards"], "card", "cards"))
 				return err
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// amount is a number with its noun.
+func amount(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
