@@ -35,6 +35,7 @@ type sold struct {
 	reserved loyalty.Points
 	redeemed loyalty.Points
 	earned   loyalty.Points
+	refunds  map[loyalty.RefundID]saleAnswer
 	repeat   func(context.Context) ([]byte, error) // the last call once more
 	answer   []byte
 }
@@ -53,9 +54,11 @@ func (c *client) sell(selling, life context.Context) {
 			redeem = loyalty.Points(1+c.r.IntN(20)) * 100
 		}
 		s := &sold{id: id, station: c.station.number, account: account}
-		switch c.r.IntN(10) {
+		switch c.r.IntN(11) {
 		case 0:
 			c.again(life)
+		case 10:
+			c.refund(life)
 		case 1, 2, 3, 4:
 			c.oneStep(life, s, redeem)
 		default:
@@ -134,6 +137,36 @@ func (c *client) closed(s *sold, a saleAnswer, redeem loyalty.Points) {
 	}
 }
 
+// refund gives a part of an earlier sale back, or what is left of it.
+func (c *client) refund(ctx context.Context) {
+	if len(c.sold) == 0 {
+		return
+	}
+	s := c.sold[c.r.IntN(len(c.sold))]
+	if s.ended != "closed" || len(s.refunds) == 2 || s.refunds["1"].All {
+		return
+	}
+	id := loyalty.RefundID(fmt.Sprint(len(s.refunds) + 1))
+	body := map[string]any{"refund": id}
+	if id == "1" && c.r.IntN(2) == 0 {
+		body["lines"] = []map[string]any{{"line": 1, "amount_kopecks": 1 + c.r.IntN(100_00)}}
+	}
+	if a, ok := c.call(ctx, s, http.MethodPost, "/refunds", body); ok {
+		if s.refunds == nil {
+			s.refunds = map[loyalty.RefundID]saleAnswer{}
+		}
+		s.refunds[id] = a
+	}
+}
+
+// net is what the refunds of a sale have given to its account, less what they have taken.
+func (s *sold) net() (sum loyalty.Points) {
+	for _, a := range s.refunds {
+		sum += a.Returned - a.Clawed
+	}
+	return sum
+}
+
 // again repeats the last call of an earlier sale: the answer must be the same to the last byte.
 func (c *client) again(ctx context.Context) {
 	if len(c.sold) == 0 {
@@ -167,7 +200,7 @@ func modelOf(t *testing.T, clients []*client) *model {
 		}
 		for _, s := range c.sold {
 			m.sales[s.id] = s
-			m.gained[s.account] += s.earned - s.redeemed
+			m.gained[s.account] += s.earned - s.redeemed + s.net()
 		}
 	}
 	if t.Failed() {
@@ -180,21 +213,22 @@ func modelOf(t *testing.T, clients []*client) *model {
 func (m *model) balance(id loyalty.AccountID) loyalty.Points { return opening + m.gained[id] }
 
 func (m *model) summary() string {
-	ended := map[string]int{}
+	ended, refunds := map[string]int{}, 0
 	var redeemed, earned loyalty.Points
 	for _, s := range m.sales {
 		ended[s.ended]++
+		refunds += len(s.refunds)
 		redeemed += s.redeemed
 		earned += s.earned
 	}
-	return fmt.Sprintf("%d sales closed, %d void, %d left open, %s points earned and %s redeemed, refused %v",
-		ended["closed"], ended["void"], ended[""], earned, redeemed, m.refused)
+	return fmt.Sprintf("%d sales closed, %d void, %d left open, %d refunds, %s points earned and %s redeemed, refused %v",
+		ended["closed"], ended["void"], ended[""], refunds, earned, redeemed, m.refused)
 }
 
 // checkOperations holds headquarters' journal against the answers: every operation is in it exactly once, and nothing
 // else is.
 func (k *killed) checkOperations(lines map[loyalty.StationID][]*hq.Line, m *model) {
-	opened, ended := map[loyalty.SaleID]int{}, map[loyalty.SaleID]int{}
+	opened, ended, refunded := map[loyalty.SaleID]int{}, map[loyalty.SaleID]int{}, map[loyalty.SaleID]int{}
 	for station, all := range lines {
 		for _, l := range all {
 			e, err := wire.DecodeEntry(l.Bytes)
@@ -216,6 +250,12 @@ func (k *killed) checkOperations(lines map[loyalty.StationID][]*hq.Line, m *mode
 			case loyalty.SaleVoided:
 				ended[b.Sale]++
 				k.same(station, b.Sale, m, func(s *sold) bool { return s.ended == "void" })
+			case loyalty.SaleRefunded:
+				refunded[b.Sale]++
+				k.same(station, b.Sale, m, func(s *sold) bool {
+					a, ok := s.refunds[b.Refund]
+					return ok && a.Clawed == sumOf(b.Clawed) && a.Returned == sumOf(b.Returned)
+				})
 			}
 		}
 	}
@@ -226,6 +266,9 @@ func (k *killed) checkOperations(lines map[loyalty.StationID][]*hq.Line, m *mode
 		if want := count(s.ended != ""); ended[id] != want {
 			k.t.Errorf("sale %s ends %d times at headquarters, want %d", id, ended[id], want)
 		}
+		if want := len(s.refunds); refunded[id] != want {
+			k.t.Errorf("sale %s is refunded %d times at headquarters, want %d", id, refunded[id], want)
+		}
 	}
 }
 
@@ -234,6 +277,13 @@ func (k *killed) same(station loyalty.StationID, id loyalty.SaleID, m *model, ho
 	if s := m.sales[id]; s == nil || s.station != station || !holds(s) {
 		k.t.Errorf("sale %s of station %d at headquarters is not what its register was answered: %+v", id, station, s)
 	}
+}
+
+func sumOf(lots []loyalty.Lot) (sum loyalty.Points) {
+	for _, l := range lots {
+		sum += l.Amount
+	}
+	return sum
 }
 
 func count(b bool) int {

@@ -243,6 +243,10 @@ type saleAnswer struct {
 		Redeem loyalty.Points `json:"redeem_points_x100"`
 		Earn   loyalty.Points `json:"earn_points_x100"`
 	} `json:"quote"`
+	// Of a refund.
+	All      bool           `json:"all"`
+	Clawed   loyalty.Points `json:"clawed_points_x100"`
+	Returned loyalty.Points `json:"returned_points_x100"`
 }
 
 // refusal is an answer that the same call will get again.

@@ -133,6 +133,33 @@ func (r *register) sale(ctx context.Context, method, path string, c saleCall) (*
 	return s, err
 }
 
+type refundCall struct {
+	Refund  string       `json:"refund"`
+	Lines   []refundLine `json:"lines,omitempty"`
+	Cashier string       `json:"cashier,omitempty"`
+}
+
+type refundLine struct {
+	Line   int   `json:"line"`
+	Count  int64 `json:"count_x1000,omitempty"`
+	Amount int64 `json:"amount_kopecks,omitempty"`
+}
+
+// refund is what a register is answered of one.
+type refund struct {
+	Money    loyalty.Kopecks `json:"money_kopecks"`
+	Discount loyalty.Kopecks `json:"discount_kopecks"`
+	Returned loyalty.Points  `json:"returned_points_x100"`
+	Clawed   loyalty.Points  `json:"clawed_points_x100"`
+	Receipt  string          `json:"receipt_text"`
+}
+
+// refund gives lines of a closed sale back.
+func (r *register) refund(ctx context.Context, id string, c refundCall) (f refund, err error) {
+	_, err = r.call(ctx, http.MethodPost, "/v1/sales/"+url.PathEscape(id)+"/refunds", c, &f)
+	return f, err
+}
+
 // identify asks who holds a card, as for a number typed in.
 func (r *register) identify(ctx context.Context, card loyalty.CardNumber) (h holder, err error) {
 	_, err = r.call(ctx, http.MethodPost, "/v1/identify", map[string]string{"card": string(card)}, &h)

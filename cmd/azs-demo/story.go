@@ -246,8 +246,21 @@ func (s *story) restarted(ctx context.Context) error {
 	if err := s.present(ctx, 1, anna, 80_00); err != nil {
 		return err
 	}
-	_, err = s.sell(ctx, 1, anna, "1-0006", basket(12_000, 0), 80_00)
-	return err
+	if _, err = s.sell(ctx, 1, anna, "1-0006", basket(12_000, 0), 80_00); err != nil {
+		return err
+	}
+	// The coffee of 1-0004 was cold. Giving it back needs nobody else: its points go back, those it earned are taken.
+	coffee := c.Receipt.Lines[1]
+	f, err := s.stations[0].register.refund(ctx, "1-0004", refundCall{
+		Refund: "1-R1", Lines: []refundLine{{Line: 2, Count: coffee.Count, Amount: coffee.Amount}}, Cashier: "Ольга",
+	})
+	if err != nil {
+		return err
+	}
+	s.must[anna] += f.Returned - f.Clawed
+	s.tell.say(voiceOf(1), "the coffee of sale 1-0004 is given back: %s roubles in money, %s points back, %s that it had earned taken", f.Money, f.Returned, f.Clawed)
+	s.tell.quote(f.Receipt)
+	return expect("given back for the coffee", int64(f.Money+f.Discount), coffee.Amount)
 }
 
 func (s *story) mended(ctx context.Context) error {
