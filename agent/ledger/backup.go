@@ -18,6 +18,7 @@ const CopyRate = 30_000_000
 // that an agent is writing.
 type Offline struct {
 	path string
+	base string // the ledger that path is, or is a copy of
 	lock *fileLock
 	copy bool // path is ours to remove
 }
@@ -29,7 +30,7 @@ func Lock(path string) (*Offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Offline{path: path, lock: lock}, nil
+	return &Offline{path: path, base: path, lock: lock}, nil
 }
 
 // Inspect takes a ledger for reading: where an agent is writing it, a copy as of one moment, in a file beside it that
@@ -46,7 +47,7 @@ func Inspect(ctx context.Context, path string) (*Offline, error) {
 	if err := snapshot(ctx, path, to, CopyRate, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("copy the ledger: %w", err), removeIfThere(to))
 	}
-	return &Offline{path: to, copy: true}, nil
+	return &Offline{path: to, base: path, copy: true}, nil
 }
 
 // Close gives the ledger free.
@@ -59,7 +60,7 @@ func (o *Offline) Close() error {
 
 // Check is [CheckFile] of the ledger.
 func (o *Offline) Check(ctx context.Context, progress func(uint64)) (*Report, error) {
-	return CheckFile(ctx, o.path, progress)
+	return checkFile(ctx, o.path, o.base, progress)
 }
 
 // Backup copies a ledger to a new file, which is on the disk, and was checked, when it returns: also while an agent writes

@@ -26,7 +26,14 @@ type Report struct {
 	Sales    uint64            `json:"sales"`
 	Open     uint64            `json:"open_sales"`
 	Bytes    int64             `json:"bytes"`
-	Findings []string          `json:"findings,omitempty"`
+	// Frozen is why redeeming is suspended; empty: it is not.
+	Frozen string `json:"frozen,omitempty"`
+	// Quarantined is how many entries headquarters has set aside, and LastAside the last of them, with the reason.
+	Quarantined uint64 `json:"quarantined"`
+	LastAside   string `json:"last_aside,omitempty"`
+	// Alarms are those that no operator has seen yet, oldest first.
+	Alarms   []Alarm  `json:"alarms,omitempty"`
+	Findings []string `json:"findings,omitempty"`
 }
 
 // maxFindings bounds a report; one broken page can break every record behind it.
@@ -38,6 +45,11 @@ const maxFindings = 100
 // own that no content can take down, and never writes. progress, if not nil, is called now and then with the records
 // read. With findings it returns [ErrCorrupt], and the report lists the first [maxFindings] of them.
 func CheckFile(ctx context.Context, path string, progress func(records uint64)) (*Report, error) {
+	return checkFile(ctx, path, path, progress)
+}
+
+// checkFile checks a ledger or a copy of it.
+func checkFile(ctx context.Context, path, ledger string, progress func(records uint64)) (*Report, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("check the ledger: %w", err)
@@ -55,7 +67,9 @@ func CheckFile(ctx context.Context, path string, progress func(records uint64)) 
 	if p.older() == nil {
 		c.found("one of the file's two heads is not valid: its last transaction may be lost")
 	}
-	return c.run(p, p.newest())
+	r, err := c.run(p, p.newest())
+	r.Alarms = unseen(r.Alarms, ledger)
+	return r, err
 }
 
 type checker struct {
@@ -170,6 +184,13 @@ func (c *checker) record(path []string, key, v []byte) error {
 			c.haveState = err == nil
 			return err
 		}
+		if string(key) == string(keyAlarms) {
+			m, err := parseAlarms(v)
+			if err == nil {
+				c.report.Alarms = fromAlarms(m)
+			}
+			return err
+		}
 	case bucketAcct:
 		return c.account(key, v)
 	case bucketCard:
@@ -193,6 +214,9 @@ func (c *checker) record(path []string, key, v []byte) error {
 		return c.entry([]byte(path[1]), key, v)
 	case bucketQuar:
 		c.count.quarantined++
+		var err error
+		c.report.LastAside, err = describeAside(key, v) // they come in their order
+		return err
 	}
 	return nil
 }

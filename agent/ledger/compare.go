@@ -47,6 +47,7 @@ func (c *checker) compare() {
 	c.comparePostings()
 	r := c.report
 	r.Station, r.Epoch, r.First, r.Last, r.Acked, r.Hash = c.st.station, c.st.epoch, c.first, c.st.last, c.st.acked, c.st.lastHash.String()
+	r.Frozen, r.Quarantined = c.st.freeze, c.count.quarantined
 	r.Entries, r.Accounts, r.Cards, r.Sales, r.Open = c.count.entries, c.count.accounts, c.count.cards, c.count.sales, c.count.openSales
 }
 

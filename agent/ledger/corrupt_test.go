@@ -70,21 +70,21 @@ func survive(t *testing.T, what string, cfg Config, sales map[loyalty.SaleID]*lo
 		case err != nil:
 			t.Errorf("%s: sale %s: %v", what, id, err)
 		case got.State != want.State || got.Reserved != want.Reserved || (got.Account != want.Account):
-			if st.Alarm == "" {
+			if alarmOf(st) == "" {
 				t.Errorf("%s: sale %s is %+v, was %+v, and there is no alarm", what, id, got, want)
 			}
 		}
 	}
-	if st.Alarm == "" && (missing > 0 || st.Accounts != 30 || st.Cards != 30 || st.Position.Epoch != 1) {
+	if alarmOf(st) == "" && (missing > 0 || st.Accounts != 30 || st.Cards != 30 || st.Position.Epoch != 1) {
 		t.Errorf("%s: %d sales are missing, %d accounts, and there is no alarm", what, missing, st.Accounts)
 	}
-	if st.Alarm != "" {
+	if alarmOf(st) != "" {
 		if st.Frozen == "" || st.Position.Epoch == 1 {
-			t.Errorf("%s: alarm %q, but redeeming goes on in epoch %d", what, st.Alarm, st.Position.Epoch)
+			t.Errorf("%s: alarm %q, but redeeming goes on in epoch %d", what, alarmOf(st), st.Position.Epoch)
 		}
-		if st.Salvaged == "" {
-			t.Errorf("%s: alarm %q, and the file was not kept", what, st.Alarm)
-		} else if _, err := os.Stat(st.Salvaged); err != nil {
+		if keptOf(st) == "" {
+			t.Errorf("%s: alarm %q, and the file was not kept", what, alarmOf(st))
+		} else if _, err := os.Stat(keptOf(st)); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 		if _, err := l.CloseSale(context.Background(), &loyalty.CloseRequest{Sale: "after", Card: cardOf(1), Receipt: fuel(3)}); err != nil && !errors.Is(err, loyalty.NoProgramme) && !errors.Is(err, loyalty.UnknownCard) {
@@ -97,7 +97,7 @@ func survive(t *testing.T, what string, cfg Config, sales map[loyalty.SaleID]*lo
 	if _, err := CheckFile(context.Background(), cfg.Path, nil); err != nil {
 		t.Errorf("%s: check after salvage: %v", what, err)
 	}
-	return st.Alarm != ""
+	return alarmOf(st) != ""
 }
 
 func damaged(t *testing.T, cfg Config, content []byte) Config {
@@ -188,7 +188,7 @@ func TestLostLedgerIsAnAlarm(t *testing.T) {
 	}
 	l := openTest(t, cfg)
 	st, err := l.Status()
-	if err != nil || st.Alarm == "" || st.Frozen == "" || st.Position.Epoch != 2 {
+	if err != nil || alarmOf(st) == "" || st.Frozen == "" || st.Position.Epoch != 2 {
 		t.Errorf("status %+v, %v", st, err)
 	}
 	ack(t, l, 0)
@@ -247,7 +247,7 @@ func TestALostHeadLosesNoAnswer(t *testing.T) {
 	b[head+40] ^= 0x10
 	c := damaged(t, cfg, b)
 	l := openTest(t, c, func(l *Ledger) { l.noSync = true })
-	if st, err := l.Status(); err != nil || !strings.Contains(st.Alarm, " 0 entries") {
+	if st, err := l.Status(); err != nil || !strings.Contains(alarmOf(st), " 0 entries") {
 		t.Errorf("status %+v, %v", st, err)
 	}
 	for id, want := range sales {

@@ -541,7 +541,7 @@ func goOn(t *testing.T, b []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st, err := l.Status(); err != nil || st.Alarm != "" {
+	if st, err := l.Status(); err != nil || alarmOf(st) != "" {
 		t.Errorf("after the power cut: %+v, %v", st, err)
 	}
 	sellTest(t, l, "after", 1, 3)

@@ -26,7 +26,12 @@ func (l *Ledger) NewEpoch(ctx context.Context, reason string) error {
 // NewEpochAbove is [Ledger.NewEpoch] with a number greater than above as well: the highest epoch that HQ has seen of this
 // station.
 func (l *Ledger) NewEpochAbove(ctx context.Context, above loyalty.Epoch, reason string) error {
-	err := l.write(ctx, func(t *txn) error { return t.newEpoch(above, reason, l.started()) })
+	err := l.write(ctx, func(t *txn) error {
+		if err := t.newEpoch(above, reason, l.started()); err != nil {
+			return err
+		}
+		return t.raise(AlarmEpoch, reason, "")
+	})
 	if err == nil {
 		l.log.Warn("a new epoch of the journal has begun; redeeming is frozen until headquarters has it all", "reason", reason, "epoch", l.state().epoch)
 	}

@@ -166,7 +166,7 @@ func TestARestoredCopyIsFoundByTheWitness(t *testing.T) {
 	restored.WitnessPath = cfg.Path + ".witness"
 	l = openTest(t, restored)
 	st, err := l.Status()
-	if err != nil || st.Position.Epoch != 2 || !strings.Contains(st.Frozen, "witness") || st.Alarm == "" {
+	if err != nil || st.Position.Epoch != 2 || !strings.Contains(st.Frozen, "witness") || alarmOf(st) == "" {
 		t.Fatalf("status %+v, %v", st, err)
 	}
 	_, err = l.OpenSale(context.Background(), &loyalty.OpenRequest{Sale: "c", Card: cardOf(1), Receipt: fuel(10), Redeem: 10_00})

@@ -103,7 +103,7 @@ func TestCorruptionUnderARunningLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := l.Status()
-	if err != nil || st.Alarm == "" || st.Frozen == "" || st.Salvaged == "" || st.Position.Epoch != 2 {
+	if err != nil || alarmOf(st) == "" || st.Frozen == "" || keptOf(st) == "" || st.Position.Epoch != 2 {
 		t.Errorf("status %+v, %v", st, err)
 	}
 	for i := range 60 {

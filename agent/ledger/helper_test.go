@@ -175,3 +175,19 @@ func readAll(t testing.TB, path string) []byte {
 }
 
 func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+// alarmOf is the last alarm's text, empty if there is none.
+func alarmOf(s Status) string {
+	if len(s.Alarms) == 0 {
+		return ""
+	}
+	return s.Alarms[len(s.Alarms)-1].Text
+}
+
+// keptOf is the file that the last alarm says was put aside.
+func keptOf(s Status) string {
+	if len(s.Alarms) == 0 {
+		return ""
+	}
+	return s.Alarms[len(s.Alarms)-1].Kept
+}

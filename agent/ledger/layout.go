@@ -15,6 +15,7 @@ import (
 //
 //	meta/schema        version of this layout, see migrate.go
 //	meta/state         State: where the journal stands, and the counters
+//	meta/alarms        Alarms: what an operator must look at
 //	acct/<account>     azs.v1.Local: HQ's last word and the station's own entries behind it
 //	card/<number>      azs.v1.Card without the number
 //	cell/<account>     Cell

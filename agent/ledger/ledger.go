@@ -119,9 +119,8 @@ type Ledger struct {
 	file     *os.File // of db
 	fault    error    // why db is nil
 	tried    time.Time
-	reborn   bool // a new epoch has begun while the file was opened
-	alarm    string
-	salvaged string
+	reborn   bool   // a new epoch has begun while the file was opened
+	salvaged string // where a corrupt file was just put
 
 	// now guards what follows the last commit.
 	now   sync.Mutex

@@ -175,6 +175,9 @@ func (t *txn) contradicted(w *witness) string {
 
 // beReborn begins the new epoch that the file's past asks for.
 func (l *Ledger) beReborn(db *bolt.DB, w *witness, reason string) error {
+	l.mu.RLock()
+	kept := l.salvaged
+	l.mu.RUnlock()
 	above := loyalty.Epoch(0)
 	if w != nil && w.station == l.cfg.Station {
 		above = w.epoch
@@ -183,7 +186,10 @@ func (l *Ledger) beReborn(db *bolt.DB, w *witness, reason string) error {
 		if err := t.delete(bucketMeta, keyReborn); err != nil {
 			return err
 		}
-		return t.newEpoch(above, reason, l.started())
+		if err := t.newEpoch(above, reason, l.started()); err != nil {
+			return err
+		}
+		return t.raise(AlarmEpoch, reason, kept)
 	}}
 	if err := l.attempt(db, []*call{c}); err != nil {
 		return fmt.Errorf("begin a new epoch: %w", err)
@@ -192,7 +198,7 @@ func (l *Ledger) beReborn(db *bolt.DB, w *witness, reason string) error {
 		return fmt.Errorf("begin a new epoch: %w", c.err)
 	}
 	l.mu.Lock()
-	l.reborn, l.alarm = true, reason
+	l.reborn, l.salvaged = true, ""
 	l.mu.Unlock()
 	l.log.Error("a new epoch of the journal has begun; redeeming is frozen until headquarters has reconciled it", "reason", reason, "epoch", l.state().epoch)
 	return nil

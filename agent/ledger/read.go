@@ -184,16 +184,16 @@ func (l *Ledger) surplus(limit int) ([]loyalty.AccountID, error) {
 // Status is the health of a ledger.
 type Status struct {
 	Position      wire.Position
-	Frozen        string // why redeeming is suspended; empty: it is not
-	Alarm         string // what an operator must look at; empty: nothing
-	Salvaged      string // where the corrupt file was put; empty: there was none
+	Frozen        string  // why redeeming is suspended, until headquarters has acknowledged what it must; empty: it is not
+	Alarms        []Alarm // what an operator must look at, oldest first, until `azs-agent journal alarms --clear`
 	Clock         loyalty.ClockMark
 	OpenSales     uint64
 	Sales         uint64
 	Accounts      uint64
 	Cards         uint64
 	Entries       uint64
-	Quarantined   uint64
+	Quarantined   uint64 // entries that headquarters has set aside, ever
+	LastAside     string // the last of them, with the reason
 	FileBytes     int64  // size of the file
 	RoomBytes     int64  // what may still be written before the ledger is full, as of the last write
 	Full          bool   // new sales that redeem are refused for want of room
@@ -206,7 +206,6 @@ func (l *Ledger) Status() (Status, error) {
 	s.Full = s.RoomBytes < reserveOf(l.cfg.MaxSize)
 	_, s.Clock = l.Now()
 	l.mu.RLock()
-	s.Alarm, s.Salvaged = l.alarm, l.salvaged
 	if l.db != nil {
 		if info, err := statSize(l.cfg.Path); err == nil {
 			s.FileBytes = info
@@ -217,6 +216,14 @@ func (l *Ledger) Status() (Status, error) {
 		s.Frozen = t.st.freeze
 		c := t.st.count
 		s.OpenSales, s.Sales, s.Accounts, s.Cards, s.Entries, s.Quarantined = c.openSales, c.sales, c.accounts, c.cards, c.entries, c.quarantined
+		alarms, err := t.alarms()
+		if err != nil {
+			return err
+		}
+		s.Alarms = unseen(fromAlarms(alarms), l.cfg.Path)
+		if s.LastAside, err = t.setAside(); err != nil {
+			return err
+		}
 		s.Position, err = t.position()
 		return err
 	})

@@ -164,6 +164,13 @@ func (r *records) restore(tx *bolt.Tx, st state) error {
 			t.count(name)
 		}
 	}
+	if v, ok := r.plain[bucketMeta][string(keyAlarms)]; ok {
+		if _, err := parseAlarms(v); err == nil {
+			if err := t.put(bucketMeta, keyAlarms, seal(bucketMeta, keyAlarms, slices.Clone(v))); err != nil {
+				return err
+			}
+		}
+	}
 	b := r.rebuild()
 	if err := b.write(t); err != nil {
 		return err

@@ -123,8 +123,18 @@ func (l *Ledger) Acked(ctx context.Context, epoch loyalty.Epoch, seq loyalty.Seq
 		case err != nil && seq > t.st.acked:
 			return err
 		}
+		before := t.st.count.quarantined
 		for _, q := range quarantined {
 			if err := t.quarantine(q); err != nil {
+				return err
+			}
+		}
+		if n := t.st.count.quarantined; n != before {
+			last, err := t.setAside()
+			if err == nil {
+				err = t.raise(AlarmQuarantine, fmt.Sprintf("headquarters has set aside %d entries, the last is %s", n, last), "")
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -18,13 +18,14 @@ func newJournalCmd() *cobra.Command {
 		Use:   "journal",
 		Short: "Verify and read the journal of this station",
 		Long: `The journal is the list of everything that this station did, in order, each entry chained to the one before by its
-hash. These verbs read the ledger and never change it. While the agent runs they read a copy as of one moment.`,
+hash. These verbs read the ledger and never change it. While the agent runs they read a copy as of one moment, which
+for a large ledger takes a while.`,
 		Example: "  azs-agent journal verify\n  azs-agent journal tail -n 5",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().String("ledger", "", "ledger `file`, also of a backup (default: as configured)")
-	cmd.AddCommand(newJournalVerifyCmd(), newJournalTailCmd(), newJournalExportCmd())
+	cmd.AddCommand(newJournalVerifyCmd(), newJournalTailCmd(), newJournalExportCmd(), newJournalAlarmsCmd())
 	return cmd
 }
 
@@ -121,6 +122,13 @@ func printReport(cmd *cobra.Command, r *ledger.Report, ok, asJSON bool) error {
 	}
 	cmd.Printf("station %d, epoch %d: entries %d to %d, acknowledged to %d, chain %s\n", r.Station, r.Epoch, r.First, r.Last, r.Acked, r.Hash)
 	cmd.Printf("%d accounts, %d cards, %d sales (%d open), %d entries, %d bytes\n", r.Accounts, r.Cards, r.Sales, r.Open, r.Entries, r.Bytes)
+	if r.Frozen != "" {
+		cmd.Printf("redeeming is frozen: %s\n", r.Frozen)
+	}
+	if r.Quarantined > 0 {
+		cmd.Printf("headquarters has set aside %d entries, the last is %s\n", r.Quarantined, r.LastAside)
+	}
+	printAlarms(cmd, r.Alarms)
 	for _, f := range r.Findings {
 		cmd.Printf("! %s\n", f)
 	}

@@ -1328,6 +1328,119 @@ func (x *Witness) GetHash() []byte {
 	return nil
 }
 
+// Alarms are what happened that an operator must look at, oldest first.
+type Alarms struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alarms        []*Alarm               `protobuf:"bytes,1,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alarms) Reset() {
+	*x = Alarms{}
+	mi := &file_ledger_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alarms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alarms) ProtoMessage() {}
+
+func (x *Alarms) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alarms.ProtoReflect.Descriptor instead.
+func (*Alarms) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Alarms) GetAlarms() []*Alarm {
+	if x != nil {
+		return x.Alarms
+	}
+	return nil
+}
+
+type Alarm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"` // ms since the Unix epoch
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	Kept          string                 `protobuf:"bytes,4,opt,name=kept,proto3" json:"kept,omitempty"` // the file that was put aside
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alarm) Reset() {
+	*x = Alarm{}
+	mi := &file_ledger_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alarm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alarm) ProtoMessage() {}
+
+func (x *Alarm) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
+func (*Alarm) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Alarm) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Alarm) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Alarm) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Alarm) GetKept() string {
+	if x != nil {
+		return x.Kept
+	}
+	return ""
+}
+
 var File_ledger_proto protoreflect.FileDescriptor
 
 const file_ledger_proto_rawDesc = "" +
@@ -1463,7 +1576,14 @@ const file_ledger_proto_rawDesc = "" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x14\n" +
 	"\x05nonce\x18\x03 \x01(\fR\x05nonce\x12\x10\n" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04hash\x18\x05 \x01(\fR\x04hashB4Z2github.com/azs-edge/azs-edge/agent/ledger/ledgerpbb\x06proto3"
+	"\x04hash\x18\x05 \x01(\fR\x04hash\"6\n" +
+	"\x06Alarms\x12,\n" +
+	"\x06alarms\x18\x01 \x03(\v2\x14.azs.ledger.v1.AlarmR\x06alarms\"S\n" +
+	"\x05Alarm\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x12\n" +
+	"\x04kept\x18\x04 \x01(\tR\x04keptB4Z2github.com/azs-edge/azs-edge/agent/ledger/ledgerpbb\x06proto3"
 
 var (
 	file_ledger_proto_rawDescOnce sync.Once
@@ -1477,7 +1597,7 @@ func file_ledger_proto_rawDescGZIP() []byte {
 	return file_ledger_proto_rawDescData
 }
 
-var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_ledger_proto_goTypes = []any{
 	(*State)(nil),       // 0: azs.ledger.v1.State
 	(*Counters)(nil),    // 1: azs.ledger.v1.Counters
@@ -1491,22 +1611,25 @@ var file_ledger_proto_goTypes = []any{
 	(*Programme)(nil),   // 9: azs.ledger.v1.Programme
 	(*Quarantined)(nil), // 10: azs.ledger.v1.Quarantined
 	(*Witness)(nil),     // 11: azs.ledger.v1.Witness
+	(*Alarms)(nil),      // 12: azs.ledger.v1.Alarms
+	(*Alarm)(nil),       // 13: azs.ledger.v1.Alarm
 }
 var file_ledger_proto_depIdxs = []int32{
-	1, // 0: azs.ledger.v1.State.counters:type_name -> azs.ledger.v1.Counters
-	5, // 1: azs.ledger.v1.Quote.lots:type_name -> azs.ledger.v1.Lot
-	6, // 2: azs.ledger.v1.Quote.progress:type_name -> azs.ledger.v1.Progress
-	3, // 3: azs.ledger.v1.Sale.open:type_name -> azs.ledger.v1.Request
-	3, // 4: azs.ledger.v1.Sale.close:type_name -> azs.ledger.v1.Request
-	3, // 5: azs.ledger.v1.Sale.void:type_name -> azs.ledger.v1.Request
-	4, // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
-	5, // 7: azs.ledger.v1.Sale.paid:type_name -> azs.ledger.v1.Lot
-	8, // 8: azs.ledger.v1.Sale.refunds:type_name -> azs.ledger.v1.Refund
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: azs.ledger.v1.State.counters:type_name -> azs.ledger.v1.Counters
+	5,  // 1: azs.ledger.v1.Quote.lots:type_name -> azs.ledger.v1.Lot
+	6,  // 2: azs.ledger.v1.Quote.progress:type_name -> azs.ledger.v1.Progress
+	3,  // 3: azs.ledger.v1.Sale.open:type_name -> azs.ledger.v1.Request
+	3,  // 4: azs.ledger.v1.Sale.close:type_name -> azs.ledger.v1.Request
+	3,  // 5: azs.ledger.v1.Sale.void:type_name -> azs.ledger.v1.Request
+	4,  // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
+	5,  // 7: azs.ledger.v1.Sale.paid:type_name -> azs.ledger.v1.Lot
+	8,  // 8: azs.ledger.v1.Sale.refunds:type_name -> azs.ledger.v1.Refund
+	13, // 9: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_ledger_proto_init() }
@@ -1520,7 +1643,7 @@ func file_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ledger_proto_rawDesc), len(file_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
