@@ -1,0 +1,207 @@
+package loyalty_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// drawPart draws a part of what is left of some lines.
+func drawPart(t *rapid.T, left []loyalty.RefundLine) []loyalty.RefundLine {
+	var lines []loyalty.RefundLine
+	for i, l := range left {
+		x := loyalty.RefundLine{
+			Line: i + 1, Amount: loyalty.Kopecks(rapid.Int64Range(0, int64(l.Amount)).Draw(t, "amount")),
+			Volume: loyalty.Millilitres(rapid.Int64Range(0, int64(l.Volume)).Draw(t, "volume")), Count: rapid.Int64Range(0, l.Count).Draw(t, "count"),
+		}
+		if rapid.Bool().Draw(t, "named") && x != (loyalty.RefundLine{Line: x.Line}) {
+			lines = append(lines, x)
+		}
+	}
+	return lines
+}
+
+// Whatever a sale is, and into whatever parts its refund is cut: at no moment has more come back than one refund of the
+// same lines would bring, and when all is refunded exactly what was earned is taken and what was redeemed is back.
+func TestRefundInPartsIsOneRefund(t *testing.T) {
+	tb := t
+	rapid.Check(t, func(t *rapid.T) {
+		b := books(tb)
+		b.Programme = programme(tb, rapid.SampledFrom([]string{simple, dated, halves}).Draw(t, "programme"))
+		r := &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: drawReceipt(t, 5000_00)}
+		q, err := b.Quote(&r.Receipt, 0, place(2).At)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Redeem = loyalty.Points(rapid.Int64Range(0, int64(min(q.MaxRedeem, 300_00))).Draw(t, "redeem"))
+		r.Redeem -= r.Redeem % b.Programme.RedeemStep
+		s, _, err := b.Close(r, place(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		earned, redeemed, pay := s.Quote.Earn, s.Quote.Redeem, s.Quote.Pay
+		start := b.Local.Clone()
+		left := make([]loyalty.RefundLine, len(r.Receipt.Lines))
+		for i, l := range r.Receipt.Lines {
+			left[i] = loyalty.RefundLine{Line: i + 1, Amount: l.Amount, Volume: l.Volume, Count: l.Count}
+		}
+		var clawed, returned loyalty.Points
+		var money loyalty.Kopecks
+		for n := range 6 {
+			req := refunding(loyalty.RefundID(fmt.Sprint("r", n)), drawPart(t, left)...)
+			if len(req.Lines) == 0 && n < 5 {
+				continue
+			}
+			s, body, err := b.Refund(req, place(loyalty.Seq(3+n)))
+			if n == 5 && err != nil {
+				break // nothing is left
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := s.Refund(req.Refund)
+			for _, l := range f.Lines {
+				x := &left[l.Line-1]
+				x.Amount, x.Volume, x.Count = x.Amount-l.Amount, x.Volume-l.Volume, x.Count-l.Count
+			}
+			clawed, returned, money = clawed+f.Clawed, returned+f.Returned, money+f.Money()
+			if f.Clawed < 0 || f.Returned < 0 || f.Money() < 0 || f.Discount < 0 || f.Debt != 0 {
+				t.Fatalf("refund %+v", f)
+			}
+			if sumLots(body.(loyalty.SaleRefunded).Clawed) != f.Clawed || sumLots(body.(loyalty.SaleRefunded).Returned) != f.Returned {
+				t.Fatalf("the entry %+v is not the refund %+v", body, f)
+			}
+			if clawed > earned || returned > redeemed || money > pay {
+				t.Fatalf("took %s of %s, gave %s of %s and %s of %s roubles", clawed, earned, returned, redeemed, money, pay)
+			}
+			one := loyalty.Books{Programme: b.Programme, Card: b.Card, Known: true, Local: start.Clone(), Sale: unrefunded(s)}
+			var lines []loyalty.RefundLine
+			for i, l := range r.Receipt.Lines {
+				if x := (loyalty.RefundLine{Line: i + 1, Amount: l.Amount - left[i].Amount, Volume: l.Volume - left[i].Volume, Count: l.Count - left[i].Count}); x != (loyalty.RefundLine{Line: x.Line}) {
+					lines = append(lines, x)
+				}
+			}
+			whole, _ := mustRefund(tb, &one, refunding("one", lines...), place(90))
+			if whole.Clawed != clawed || whole.Returned != returned || whole.Money() != money {
+				t.Fatalf("in parts: took %s, gave %s and %s roubles; at once %+v", clawed, returned, money, whole)
+			}
+		}
+		if all := s.Refunds; len(all) > 0 && all[len(all)-1].All && (clawed != earned || returned != redeemed || money != pay) {
+			t.Fatalf("all in all took %s of %s, gave %s of %s and %s of %s roubles", clawed, earned, returned, redeemed, money, pay)
+		}
+	})
+}
+
+func unrefunded(s *loyalty.Sale) *loyalty.Sale {
+	c := *s
+	c.Refunds = nil
+	return &c
+}
+
+func sumLots(lots []loyalty.Lot) (sum loyalty.Points) {
+	for _, l := range lots {
+		sum += l.Amount
+	}
+	return sum
+}
+
+// Rights to points that a refund has taken are honoured, and become debt, whatever comes first.
+func TestRefundUnderRights(t *testing.T) {
+	r := loyalty.Record{Account: loyalty.Account{Lots: []loyalty.Lot{{Amount: 100}}}}
+	there := loyalty.CellKey{Station: 2, Epoch: 1}
+	if i := r.TopUp(there, loyalty.Statement{}, 100, 1); i != 100 {
+		t.Fatalf("issued %s", i)
+	}
+	refund := &loyalty.Entry{At: 2, Body: loyalty.SaleRefunded{Undo: loyalty.Undo{Clawed: []loyalty.Lot{{Amount: 30}}}}}
+	if _, err := r.Post(here, 1, refund); err != nil {
+		t.Fatal(err)
+	}
+	if i := r.TopUp(here, loyalty.Statement{}, 10, 3); i != 0 {
+		t.Errorf("issued %s of points that are promised", i)
+	}
+	if over, err := r.Post(there, 1, closed(100, 1, loyalty.Statement{Used: 100}, loyalty.Lot{})); err != nil || over != 0 {
+		t.Fatalf("within its rights: %s beyond, %v", over, err)
+	}
+	if r.Account.Debt != 30 || r.Account.Total(3) != 0 || r.Outstanding() != 0 {
+		t.Errorf("debt %s, total %s, outstanding %s", r.Account.Debt, r.Account.Total(3), r.Outstanding())
+	}
+	if _, err := r.Post(there, 2, closed(1, 1, loyalty.Statement{Used: 101}, loyalty.Lot{})); !errors.Is(err, loyalty.ErrOverspent) {
+		t.Errorf("beyond every right: %v", err)
+	}
+}
+
+// atOnce earns points that are spendable at once, and never expire.
+const atOnce = `
+earn:
+  - {fuel: ["*"], points: 1}
+redeem: {step: 0.01}
+`
+
+// The network of TestNobodyOverspendsOnABadNetwork where points are spent at once, so that refunds find them gone.
+func TestRefundsOnABadNetwork(t *testing.T) {
+	debts := 0
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		often := []int{0, 1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 9, 9, 9, 9, 10, 12, 12, 12, 12, 14, 14, 14, 14} // customers and refunds, and entries that arrive
+		n := newNetwork(t, func(k int) int {
+			if k == 16 {
+				return often[r.IntN(len(often))]
+			}
+			return r.IntN(k)
+		}, asDesigned)
+		n.prog = programme(t, atOnce)
+		n.hq.Account.Lots, n.credits = []loyalty.Lot{{Amount: 20}}, 20
+		for _, s := range n.stations {
+			s.local.Learn(n.hq.Snapshot(s.key(), 0, n.now))
+		}
+		owed := 0
+		for range 200 {
+			if err := errors.Join(n.step(), n.check()); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			for _, s := range n.stations {
+				current := s.local.Current()
+				owed = max(owed, int(n.hq.Account.Debt), int(current.Debt))
+			}
+		}
+		if err := n.heal(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		debts += min(owed, 1)
+	}
+	if debts < 3 {
+		t.Errorf("only %d of 200 runs were ever in debt: they exercise too little", debts)
+	}
+}
+
+// refund gives a part of a closed sale back, or what is left of it.
+func (n *network) refund(s *station) error {
+	var closed []*loyalty.Sale
+	all := n.choose(2) == 0 // or only what earned and redeemed nothing
+	for _, sale := range s.sales {
+		if sale.State == loyalty.SaleDone && (all || sale.Quote.Redeem == 0) {
+			closed = append(closed, sale)
+		}
+	}
+	if len(closed) == 0 {
+		return nil
+	}
+	b, at := s.books(n.prog), n.place(s)
+	b.Sale = closed[n.choose(len(closed))]
+	r := &loyalty.RefundRequest{Sale: b.Sale.ID, Refund: loyalty.RefundID(fmt.Sprint(at.Seq))}
+	if n.choose(2) == 0 {
+		r.Lines = []loyalty.RefundLine{{Line: 2, Amount: loyalty.Kopecks(1 + n.choose(20_00))}}
+	}
+	switch _, body, err := b.Refund(r, at); {
+	case err == nil:
+		s.write(b, body, at.At)
+	case !errors.Is(err, loyalty.RefundMore):
+		return fmt.Errorf("refund: %w", err)
+	}
+	return nil
+}
