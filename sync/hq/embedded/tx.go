@@ -284,29 +284,6 @@ func (t *tx) Operations(ops []loyalty.OpID) (map[loyalty.OpID]*hq.Line, error) {
 	return out, nil
 }
 
-// Steps finds the entries that first took steps. See [hq.Tx].
-func (t *tx) Steps(steps []hq.SaleStep) (map[hq.SaleStep]*hq.Line, error) {
-	out := make(map[hq.SaleStep]*hq.Line)
-	for _, s := range steps {
-		l, err := t.first(bStep, stepKey(s))
-		if err != nil {
-			return nil, err
-		}
-		if l != nil {
-			out[s] = l
-		}
-	}
-	return out, nil
-}
-
-func stepKey(s hq.SaleStep) []byte {
-	k := append(append(u32(s.Station), byte(s.Step)), s.Sale...)
-	if s.Step == hq.Refunded {
-		k = append(append(k, 0), s.Refund...) // no id holds a zero
-	}
-	return k
-}
-
 // first is the entry that an index points at; nil if there is none.
 func (t *tx) first(bucket, key []byte) (*hq.Line, error) {
 	v, err := t.get(bucket, key)
