@@ -42,7 +42,10 @@ func (h *health) Status(context.Context) api.Status {
 		s.Scanners = append(s.Scanners, scannerStatus(k.name, k.scanner.State()))
 	}
 	st, err := h.ledger.Status()
-	s.Ledger = api.LedgerState{Frozen: st.Frozen != "", Full: st.Full, Failed: err != nil}
+	s.Ledger = api.LedgerState{Frozen: st.Frozen != "", Full: st.Full, Failed: err != nil, Alarms: len(st.Alarms)}
+	if n := len(st.Alarms); n > 0 {
+		s.Ledger.Alarm = st.Alarms[n-1].Text
+	}
 	s.Clock = st.Clock
 	if p := h.ledger.Programme(); p != nil {
 		s.Programme = &api.Programme{Name: p.Name, Version: p.Version, Title: p.Title}
@@ -168,6 +171,8 @@ var (
 	metricFile      = prometheus.NewDesc("azs_ledger_file_bytes", "Size of the ledger's file.", nil, nil)
 	metricRoom      = prometheus.NewDesc("azs_ledger_room_bytes", "What may still be written before the ledger is full.", nil, nil)
 	metricFrozen    = prometheus.NewDesc("azs_ledger_redeeming_suspended", "1 while the ledger accrues only.", nil, nil)
+	metricAlarms    = prometheus.NewDesc("azs_ledger_alarms", "Alarms that no operator has cleared.", nil, nil)
+	metricAside     = prometheus.NewDesc("azs_quarantined_entries_total", "Entries that headquarters has set aside.", nil, nil)
 	metricErrors    = prometheus.NewDesc("azs_ledger_storage_errors_total", "Commits whose outcome was unknown.", nil, nil)
 	metricScanner   = prometheus.NewDesc("azs_scanner_connected", "1 while the scanner's port is open.", []string{"scanner", "counter"}, nil)
 	metricFrames    = prometheus.NewDesc("azs_scanner_frames_total", "Frames read.", []string{"scanner", "counter"}, nil)
@@ -204,6 +209,8 @@ func (m *stationMetrics) Collect(out chan<- prometheus.Metric) {
 	gauge(metricFile, float64(st.FileBytes))
 	gauge(metricRoom, float64(st.RoomBytes))
 	gauge(metricFrozen, flag(st.Frozen != ""))
+	gauge(metricAlarms, float64(len(st.Alarms)))
+	counter(metricAside, float64(st.Quarantined))
 	counter(metricErrors, float64(st.StorageErrors))
 	gauge(metricProgramme, float64(version(s.Programme)))
 	for _, k := range m.h.counters {

@@ -35,9 +35,11 @@ type stationStatus struct {
 	Cards  bool   `json:"cards_configured"`
 	Clock  string `json:"clock"`
 	Ledger struct {
-		Frozen bool `json:"frozen"`
-		Full   bool `json:"full"`
-		Failed bool `json:"failed"`
+		Frozen bool   `json:"frozen"`
+		Full   bool   `json:"full"`
+		Failed bool   `json:"failed"`
+		Alarms int    `json:"alarms"`
+		Alarm  string `json:"alarm"`
 	} `json:"ledger"`
 	Programme *struct {
 		Name    string `json:"name"`
@@ -122,6 +124,9 @@ func (s *stationStatus) text(now time.Time) string {
 		line("ledger", "accrues only until headquarters has reconciled it")
 	default:
 		line("ledger", "works")
+	}
+	if s.Ledger.Alarms > 0 {
+		line("alarms", "%d, the newest: %s (azs-agent journal alarms lists and clears them)", s.Ledger.Alarms, s.Ledger.Alarm)
 	}
 	line("clock", "%s", s.Clock)
 	if s.Unresolved > 0 {

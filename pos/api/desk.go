@@ -148,9 +148,11 @@ type Scanner struct {
 
 // LedgerState says what the ledger can do.
 type LedgerState struct {
-	Frozen bool // accrues only, until HQ has reconciled it
-	Full   bool // the disk is full
-	Failed bool // the disk failed; the agent must be restarted
+	Frozen bool   // accrues only, until HQ has reconciled it
+	Full   bool   // the disk is full
+	Failed bool   // the disk failed; the agent must be restarted
+	Alarms int    // what an operator must look at, until it is cleared by `azs-agent journal alarms --clear`
+	Alarm  string // the newest of them, for a technician
 }
 
 // Programme names the programme in force.

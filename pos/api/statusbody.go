@@ -56,9 +56,11 @@ func scannerBodyOf(s Scanner) scannerBody {
 }
 
 type ledgerBody struct {
-	Frozen bool `json:"frozen" doc:"Accrues only, until headquarters has reconciled it"`
-	Full   bool `json:"full" doc:"The disk is full"`
-	Failed bool `json:"failed" doc:"The disk failed"`
+	Frozen bool   `json:"frozen" doc:"Accrues only, until headquarters has reconciled it"`
+	Full   bool   `json:"full" doc:"The disk is full"`
+	Failed bool   `json:"failed" doc:"The disk failed"`
+	Alarms int    `json:"alarms" minimum:"0" doc:"What an operator must look at, until azs-agent journal alarms --clear"`
+	Alarm  string `json:"alarm,omitempty" doc:"The newest of them, for a technician"`
 }
 
 type programmeBody struct {
