@@ -26,12 +26,17 @@ import (
 func newRunCmd() *cobra.Command {
 	var brokers []string
 	var shards, metrics, enrol string
+	var restored bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Receive the stations' journals until told to stop",
 		Long: `Takes in what the stations send, applies it, and acknowledges it after it is on the disk;
 answers their questions; tells them what changes. It may be killed at any moment: the stations
 send again whatever was not acknowledged.
+
+After an older copy of the store was put back, rights to redeem wait until the stations have come
+back. Headquarters notice that by the file STORE.mark beside the store, and by what stations show.
+If the mark was put back as well, start once with --restored.
 
 Everything has a key in the configuration file; the flags are for a first try. Metrics for
 Prometheus are at /metrics and the health at /healthz of --metrics (default 127.0.0.1:9714).`,
@@ -54,13 +59,14 @@ Prometheus are at /metrics and the health at /healthz of --metrics (default 127.
 			if err != nil {
 				return err
 			}
-			return runHQ(cmd.Context(), c, enrol == "auto", newLogger(cmd, c.Log))
+			return runHQ(cmd.Context(), c, runMode{autoEnrol: enrol == "auto", restored: restored}, newLogger(cmd, c.Log))
 		},
 	}
 	cmd.Flags().StringSliceVar(&brokers, "broker", nil, "`address` of a broker, as tls://host:8883; may be given several times")
 	cmd.Flags().StringVar(&shards, "shards", "", "`shards` to serve, as 0-31; default all")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "loopback `address` of /metrics and /healthz")
 	cmd.Flags().StringVar(&enrol, "enrol", "list", "which stations may speak: `list` or auto")
+	cmd.Flags().BoolVar(&restored, "restored", false, "the store was put back to an older copy: issue no rights before the stations have come back")
 	return cmd
 }
 
@@ -92,7 +98,13 @@ func filters(s config.Shards) (out []string) {
 	return out
 }
 
-func runHQ(ctx context.Context, c config.HQ, autoEnrol bool, log *slog.Logger) (err error) {
+// runMode is what only the command line says.
+type runMode struct {
+	autoEnrol bool // stations are enrolled by their first hello
+	restored  bool // the store was put back to an older copy
+}
+
+func runHQ(ctx context.Context, c config.HQ, mode runMode, log *slog.Logger) (err error) {
 	dialer, err := mqtt.NewDialer(mqtt.Config{
 		Brokers: c.Brokers, ClientID: clientID(c.Shards), Subscribe: filters(c.Shards), Username: c.Username, PasswordFile: c.PasswordFile,
 		TLS:       mqtt.TLS{CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile},
@@ -113,7 +125,12 @@ func runHQ(ctx context.Context, c config.HQ, autoEnrol bool, log *slog.Logger) (
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	books := hq.NewBooks(hq.BooksConfig{Store: store, AutoEnrol: autoEnrol})
+	books := hq.NewBooks(hq.BooksConfig{Store: store, AutoEnrol: mode.autoEnrol})
+	if mode.restored {
+		if err := books.Distrust(ctx); err != nil {
+			return err
+		}
+	}
 	if err := firstProgramme(ctx, books, c.Programme.File, log); err != nil {
 		return err
 	}

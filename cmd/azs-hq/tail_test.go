@@ -88,7 +88,7 @@ func runInBackground(t *testing.T, settings config.HQ) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- runHQ(ctx, settings, false, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- runHQ(ctx, settings, runMode{}, slog.New(slog.DiscardHandler)) }()
 	return func() {
 		cancel()
 		if err := <-ended; err != nil {

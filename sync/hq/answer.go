@@ -42,13 +42,15 @@ type Reply struct {
 	Answer  *pb.Answer
 	Granted loyalty.Points // by how much the station's rights were raised
 	Touched []loyalty.StationID
+	Alarms  []Alarm
 }
 
 // Answer says what headquarters knows of a card or an account and, asked for a top-up, raises the station's rights as
 // far as the account's spendable points cover. It is a target, not a sum: the same question again, late or doubled,
 // raises nothing more.
 //
-// Rights are issued only to the epoch that headquarters has, of a journal that does not fork.
+// Rights are issued only to the epoch that headquarters has, of a journal that does not fork, and not while stations are
+// waited for (see [Restoration]): that is answered with [loyalty.NoRights].
 func Answer(tx Tx, station loyalty.StationID, a *Ask, at loyalty.Instant) (Reply, error) {
 	reply := Reply{Answer: &pb.Answer{Id: a.ID, Time: int64(at)}}
 	stations, err := tx.Stations([]loyalty.StationID{station})
@@ -95,6 +97,13 @@ func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalt
 		if card.State != loyalty.Active || !card.MayRedeem || card.Kind == loyalty.StaffKind {
 			want = 0
 		}
+		restored, err := tx.Restored()
+		if err != nil {
+			return err
+		}
+		if restored.Open && want > 0 && before.Issued < a.Statement.Used-a.Statement.Voided+a.Statement.Returned+want {
+			want, reply.Answer.Refusal = 0, string(loyalty.NoRights)
+		}
 		issued := r.TopUp(key, a.Statement, want, at)
 		reply.Granted = issued - before.Issued
 		if r.Cells[key] != before {
@@ -119,6 +128,7 @@ func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalt
 	snapshot := r.Snapshot(key, s.Cursor.Seq, at)
 	fit(&snapshot.Account, at)
 	reply.Answer.Snapshot = wire.FromSnapshot(&snapshot)
+	reply.Alarms = c.Alarms
 	if c.empty() {
 		return nil
 	}

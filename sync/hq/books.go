@@ -21,6 +21,8 @@ var (
 	ErrDiffers = errors.New("differs from what is there")
 	// ErrNoAccount means that there is no such account.
 	ErrNoAccount = errors.New("no such account")
+	// ErrNoStation means that the station is not enrolled.
+	ErrNoStation = errors.New("no such station")
 )
 
 // BooksConfig is what [NewBooks] needs; only Store is required.
@@ -146,7 +148,7 @@ func (b *Books) About(ctx context.Context, station loyalty.StationID) (s Station
 
 // Saw notes what stations have said of themselves.
 func (b *Books) Saw(ctx context.Context, seen []Sighting) error {
-	return b.cfg.Store.Update(ctx, func(tx Tx) error { return tx.Save(&Changes{Seen: seen}) })
+	return b.cfg.Store.Update(ctx, func(tx Tx) error { return See(tx, seen, b.Now()) })
 }
 
 // Enrol adds a station; added is false if it was there.

@@ -80,9 +80,6 @@ func (m *Metrics) group(r *Result, took time.Duration) {
 	for i := range r.Receipts {
 		m.batches.WithLabelValues(verdictNames[r.Receipts[i].Verdict]).Inc()
 	}
-	for _, a := range r.Alarms {
-		m.alarms.WithLabelValues(string(a.Kind)).Inc()
-	}
 }
 
 // answered counts an answer.

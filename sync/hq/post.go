@@ -1,6 +1,7 @@
 package hq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -93,6 +94,12 @@ type posting struct {
 	result   *Result
 }
 
+// sorted sorts identities and drops doubles.
+func sorted[T cmp.Ordered](ids []T) []T {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 func newPosting(tx Tx, at loyalty.Instant) *posting {
 	return &posting{tx: tx, at: at, moved: map[loyalty.StationID]bool{}, changes: &Changes{}, result: &Result{}}
 }
@@ -103,8 +110,7 @@ func (p *posting) place(batches []*Batch) (err error) {
 	for _, b := range batches {
 		ids = append(ids, b.Station)
 	}
-	slices.Sort(ids)
-	if p.stations, err = p.tx.Stations(slices.Compact(ids)); err != nil {
+	if p.stations, err = p.tx.Stations(sorted(ids)); err != nil {
 		return err
 	}
 	for i, b := range batches {

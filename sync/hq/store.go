@@ -44,6 +44,8 @@ type StationState struct {
 	Seen   Sighting
 	Stream Stream
 	Items  int // of its down-stream that it has not acknowledged, at most 1000
+	// Awaited: no rights are issued to any station before this one has shown that everything is here; see [Restoration].
+	Awaited bool
 }
 
 // Tx is one transaction of a [Store], by one goroutine. Reads are set-based so that a database needs one statement for
@@ -89,6 +91,10 @@ type Tx interface {
 	// Issued tells whether this store, in this life, has given out a down-stream sequence number: a store restored from
 	// an older copy has not given out what was sent after the copy was made.
 	Issued(seq uint64) (bool, error)
+	// Restored is the last time that the store was put back to an older copy; the zero value if it never was.
+	Restored() (Restoration, error)
+	// Awaited tells whether a station is waited for, and when it first greeted since the restoration; zero: not yet.
+	Awaited(station loyalty.StationID) (greeted loyalty.Instant, awaited bool, err error)
 	// Items lists at most limit items of a station's down-stream after a sequence number, in order.
 	Items(station loyalty.StationID, after uint64, limit int) ([]Item, error)
 	// Save writes everything that a rule has decided. It is called at most once, last.
@@ -119,8 +125,22 @@ type Station struct {
 	ID     loyalty.StationID
 	Cursor Cursor // epoch zero: enrolled, not heard yet
 	Boot   [16]byte
+	// Session is that of the first greeting from Boot; Before are the boots before it, newest first.
+	Session uint64
+	Before  [4][16]byte
+	// GapAccepted means that an operator lets the station go on without entries that it no longer keeps.
+	GapAccepted bool
 	// Forked means that the last hello did not continue the journal headquarters has: no rights are issued until one does.
 	Forked bool
+}
+
+// Restoration is that the store was put back to an older copy. What was issued to stations since the copy was made is not
+// known to it: no more rights are issued until every station that had been seen not long before the copy was made has
+// come back, or an operator takes it upon himself.
+type Restoration struct {
+	At      loyalty.Instant // when it was noticed, by headquarters' clock; zero: never
+	Through uint64          // no life that is lost has given out a down-stream number above this
+	Open    bool            // stations are waited for
 }
 
 // Outcome says what became of an entry.
@@ -291,9 +311,12 @@ const (
 	OverspentAlarm AlarmKind = "overspent"  // an entry redeems more than the account holds
 	UnreadAlarm    AlarmKind = "unreadable" // an entry could not be read
 	TwiceAlarm     AlarmKind = "twice"      // a sale took a step again, and otherwise
+	CopyAlarm      AlarmKind = "older_copy" // these books were put back to an older copy
+	EpochAlarm     AlarmKind = "epoch"      // a station's journal has begun another life
+	GapAlarm       AlarmKind = "gap"        // entries that nobody can bring any more are missing, or may be
 )
 
-// Alarm is something a person has to look at. There is one for each station, kind and epoch: the first evidence is
+// Alarm is something a person has to look at. Station zero is headquarters. There is one for each station, kind and epoch: the first evidence is
 // kept, and later ones are counted.
 type Alarm struct {
 	Station  loyalty.StationID `json:"station"`
@@ -332,4 +355,10 @@ type Changes struct {
 	Touched   []Touch
 	Acked     map[loyalty.StationID]uint64 // down-streams committed by their stations
 	Programme *Programme
+	// Distrusted is that the store was found to be an older copy. It waits for every station that was seen in the thirty
+	// days (or as it is configured) before the last sighting it has.
+	Distrusted loyalty.Instant
+	Greeted    map[loyalty.StationID]loyalty.Instant // of stations waited for
+	Confirmed  []loyalty.StationID                   // waited for no more
+	Accepted   bool                                  // nobody is waited for any more
 }

@@ -82,10 +82,14 @@ func (l *link) hello(ctx context.Context, station loyalty.StationID, payload []b
 	}
 	now := l.books.Now()
 	credit := uint64(0)
+	l.alarms(g.Alarms)
 	l.with(ctx, station, func(p *peer) {
+		if g.Late {
+			return
+		}
 		p.cursor, p.last = g.Cursor, h.Last
 		p.heard(now)
-		p.hello, p.seen.Version, p.seen.Backlog = h.Session, h.Version, p.backlog()
+		p.hello, p.seen.Version, p.seen.Backlog, p.seen.LastSeq = h.Session, h.Version, p.backlog(), h.Last
 		if g.Verdict == pb.Verdict_VERDICT_OK {
 			p.greeted(g.Stream, time.Now())
 			credit = l.credit.give(station, p.backlog(), time.Now())
@@ -177,11 +181,17 @@ func (l *link) postGroup(ctx context.Context, group []*Batch) {
 		return
 	}
 	l.cfg.Metrics.group(res, time.Since(began))
-	for _, a := range res.Alarms {
-		l.log.Error("alarm", "station", a.Station, "kind", a.Kind, "text", a.Text)
-	}
+	l.alarms(res.Alarms)
 	for _, reply := range replies(group, res) {
 		l.reply(ctx, reply)
+	}
+}
+
+// alarms tells the log of what a person has to look at, once it is in the books.
+func (l *link) alarms(as []Alarm) {
+	for _, a := range as {
+		l.cfg.Metrics.alarms.WithLabelValues(string(a.Kind)).Inc()
+		l.log.Error("alarm", "station", a.Station, "kind", a.Kind, "text", a.Text)
 	}
 }
 
@@ -286,6 +296,7 @@ func (l *link) answer(ctx context.Context, station loyalty.StationID, payload []
 		return err
 	}
 	l.cfg.Metrics.answered(a, &r, time.Since(began))
+	l.alarms(r.Alarms)
 	l.publish(ctx, station, wire.Answer, out)
 	l.with(ctx, station, func(p *peer) { p.heard(l.books.Now()) })
 	return nil

@@ -58,18 +58,20 @@ func NewHandler(cfg Config) http.Handler {
 	}
 	h := &handler{Config: cfg, mux: http.NewServeMux()}
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /v1/stream":            h.stream,
-		"GET /v1/accounts":          h.accounts,
-		"POST /v1/account":          h.account,
-		"GET /v1/stations":          h.stations,
-		"POST /v1/stations":         h.enrol,
-		"GET /v1/quarantine":        h.quarantine,
-		"POST /v1/quarantine/retry": h.retry,
-		"GET /v1/alarms":            h.alarms,
-		"GET /v1/check":             h.check,
-		"POST /v1/programme":        h.publish,
-		"POST /v1/import/accounts":  h.importAccounts,
-		"POST /v1/import/cards":     h.importCards,
+		"GET /v1/stream":               h.stream,
+		"GET /v1/accounts":             h.accounts,
+		"POST /v1/account":             h.account,
+		"GET /v1/stations":             h.stations,
+		"POST /v1/stations":            h.enrol,
+		"POST /v1/stations/accept-gap": h.acceptGap,
+		"POST /v1/restore/accept":      h.acceptRestore,
+		"GET /v1/quarantine":           h.quarantine,
+		"POST /v1/quarantine/retry":    h.retry,
+		"GET /v1/alarms":               h.alarms,
+		"GET /v1/check":                h.check,
+		"POST /v1/programme":           h.publish,
+		"POST /v1/import/accounts":     h.importAccounts,
+		"POST /v1/import/cards":        h.importCards,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := f(w, r); err != nil {
@@ -131,7 +133,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &tooBig):
 		status, code = http.StatusRequestEntityTooLarge, "too_large"
-	case errors.Is(err, hq.ErrNoAccount), errors.Is(err, loyalty.UnknownCard):
+	case errors.Is(err, hq.ErrNoAccount), errors.Is(err, hq.ErrNoStation), errors.Is(err, loyalty.UnknownCard):
 		status, code = http.StatusNotFound, "not_found"
 	case errors.Is(err, hq.ErrDiffers):
 		status, code = http.StatusConflict, "differs"
@@ -291,6 +293,30 @@ func (h *handler) enrol(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return answer(w, out)
+}
+
+func (h *handler) acceptGap(w http.ResponseWriter, r *http.Request) error {
+	var station loyalty.StationID
+	if err := body(r, &station); err != nil {
+		return err
+	}
+	if err := h.Books.AcceptGap(r.Context(), station); err != nil {
+		return err
+	}
+	return answer(w, struct{}{})
+}
+
+// RestoreAccepted says whether stations were waited for.
+type RestoreAccepted struct {
+	Waited bool `json:"waited"`
+}
+
+func (h *handler) acceptRestore(w http.ResponseWriter, r *http.Request) error {
+	waited, err := h.Books.AcceptRestore(r.Context())
+	if err != nil {
+		return err
+	}
+	return answer(w, RestoreAccepted{waited})
 }
 
 func (h *handler) quarantine(w http.ResponseWriter, r *http.Request) error {

@@ -140,6 +140,18 @@ func (c *Client) Enrol(ctx context.Context, ids []loyalty.StationID) (e Enrolled
 	return e, c.post(ctx, "/v1/stations", ids, &e)
 }
 
+// AcceptGap lets a station go on without entries that it no longer keeps.
+func (c *Client) AcceptGap(ctx context.Context, station loyalty.StationID) error {
+	return c.post(ctx, "/v1/stations/accept-gap", station, &struct{}{})
+}
+
+// AcceptRestore lets rights be issued again though stations have not come back, and tells whether any were waited for.
+func (c *Client) AcceptRestore(ctx context.Context) (waited bool, err error) {
+	var a RestoreAccepted
+	err = c.post(ctx, "/v1/restore/accept", struct{}{}, &a)
+	return a.Waited, err
+}
+
 // Quarantine gives fn every entry that could not be applied.
 func (c *Client) Quarantine(ctx context.Context, fn func(Line) error) error {
 	return pages(ctx, c, "/v1/quarantine", func(l Line) url.Values {

@@ -197,12 +197,13 @@ type Station struct {
 	Backlog  uint64            `json:"backlog"`    // entries, by its own word
 	Down     int               `json:"down_items"` // it has not acknowledged
 	Forked   bool              `json:"forked,omitempty"`
+	Awaited  bool              `json:"awaited,omitempty"` // no rights are issued before it has come back
 }
 
 func stationOf(s *hq.StationState) Station {
 	out := Station{
 		ID: s.ID, Online: s.Seen.Online, Version: s.Seen.Version, Epoch: s.Cursor.Epoch, Seq: s.Cursor.Seq,
-		Backlog: s.Seen.Backlog, Down: s.Items, Forked: s.Forked,
+		Backlog: s.Seen.Backlog, Down: s.Items, Forked: s.Forked, Awaited: s.Awaited,
 	}
 	if s.Seen.At != 0 {
 		out.LastSeen = s.Seen.At.String()

@@ -125,6 +125,9 @@ func (s *Store) AllStations(ctx context.Context, after loyalty.StationID, limit 
 			if state.Stream, err = t.Stream(st.ID); err != nil {
 				return err
 			}
+			if _, state.Awaited, err = t.Awaited(st.ID); err != nil {
+				return err
+			}
 			items, err := t.Items(st.ID, state.Stream.Acked, maxCounted)
 			if err != nil {
 				return err

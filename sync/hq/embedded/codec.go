@@ -91,7 +91,12 @@ func encodeStation(s *hq.Station) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Cursor.Seq))
 	b = append(b, s.Cursor.Hash[:]...)
 	b = append(b, s.Boot[:]...)
-	return append(b, flag(s.Forked))
+	b = append(b, flag(s.Forked), flag(s.GapAccepted))
+	b = binary.AppendUvarint(b, s.Session)
+	for i := range s.Before {
+		b = append(b, s.Before[i][:]...)
+	}
+	return b
 }
 
 func flag(v bool) byte {
@@ -107,7 +112,11 @@ func decodeStation(id loyalty.StationID, v []byte) (*hq.Station, error) {
 	s.Cursor.Epoch, s.Cursor.Seq = loyalty.Epoch(r.uint()), loyalty.Seq(r.uint())
 	r.fixed(s.Cursor.Hash[:])
 	r.fixed(s.Boot[:])
-	s.Forked = r.uint() == 1
+	s.Forked, s.GapAccepted = r.uint() == 1, r.uint() == 1
+	s.Session = r.uint()
+	for i := range s.Before {
+		r.fixed(s.Before[i][:])
+	}
 	return s, r.end()
 }
 

@@ -9,7 +9,9 @@
 // that a lone question is not delayed and a thousand share the disk.
 //
 // It does not replicate: a copy of the file is a backup. When an older copy is put back, stations send again what it
-// lacks, and down-streams begin anew where stations have got more than the copy has sent.
+// lacks, and down-streams begin anew where stations have got more than the copy has sent. It notices by itself that it is
+// an older copy if the small file beside it (the mark) was not put back with it, and by what stations show of the life
+// that is lost; otherwise somebody has to say so. Then rights to redeem wait for the stations: see [hq.Restoration].
 package embedded
 
 import (
@@ -25,6 +27,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
 )
 
@@ -46,6 +49,9 @@ type Config struct {
 	Path string
 	// Now is the clock that tells this life of the store from others. Default: time.Now.
 	Now func() time.Time
+	// Await is how long before the last sighting in an older copy a station must have been seen to be waited for after the
+	// copy was put back; see [hq.Restoration]. Default: thirty days.
+	Await time.Duration
 	// Wait for another process to let go of the file. Default: one second.
 	Wait time.Duration
 	// ReadOnly opens for Check and reading.
@@ -60,6 +66,9 @@ type Store struct {
 	done     chan struct{}
 	close    sync.Once
 	err      error // of Close
+	path     string
+	await    time.Duration
+	marked   time.Time // when the mark was written; touched by the writer only
 
 	mu     sync.Mutex
 	broken error
@@ -81,6 +90,9 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Await == 0 {
+		cfg.Await = 30 * 24 * time.Hour
+	}
 	if cfg.Wait == 0 {
 		cfg.Wait = time.Second
 	}
@@ -100,7 +112,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	s := &Store{db: db, requests: make(chan *request, group), closing: make(chan struct{}), done: make(chan struct{})}
+	s := &Store{db: db, path: cfg.Path, await: cfg.Await, requests: make(chan *request, group), closing: make(chan struct{}), done: make(chan struct{})}
 	if err := s.prepare(cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Path, err), db.Close())
 	}
@@ -113,19 +125,40 @@ func (s *Store) prepare(cfg Config) error {
 	if cfg.ReadOnly {
 		return s.db.View(func(btx *bolt.Tx) error { return (&tx{Tx: btx}).schema() })
 	}
-	err := s.db.Update(func(btx *bolt.Tx) error {
+	old, err := readMark(s.path)
+	if err != nil {
+		return err
+	}
+	var now mark
+	err = s.db.Update(func(btx *bolt.Tx) error {
 		for _, b := range buckets {
 			if _, err := btx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
 		}
-		t := &tx{Tx: btx}
+		t := &tx{Tx: btx, await: s.await}
 		if err := t.schema(); err != nil {
 			return err
 		}
-		return t.begin(uint64(cfg.Now().UnixMilli()))
+		was, err := t.mark()
+		if err != nil {
+			return err
+		}
+		if err := t.begin(uint64(cfg.Now().UnixMilli())); err != nil {
+			return err
+		}
+		if old.ahead(was) {
+			if err := hq.Distrust(t, "the mark beside them remembers more", loyalty.At(cfg.Now())); err != nil {
+				return err
+			}
+		}
+		now, err = t.mark()
+		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := now.write(s.path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(cfg.Path))
@@ -148,9 +181,25 @@ func (s *Store) Close() error {
 	s.close.Do(func() {
 		close(s.closing)
 		<-s.done
-		s.err = s.db.Close()
+		s.err = errors.Join(s.lastMark(), s.db.Close())
 	})
 	return s.err
+}
+
+// lastMark writes how far the store has come.
+func (s *Store) lastMark() error {
+	if s.db.IsReadOnly() {
+		return nil
+	}
+	var m mark
+	err := s.db.View(func(btx *bolt.Tx) (err error) {
+		m, err = (&tx{Tx: btx}).mark()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return m.write(s.path)
 }
 
 // Update runs fn in a transaction and returns after the fsync. See [hq.Store].
@@ -185,7 +234,7 @@ func (s *Store) View(ctx context.Context, fn func(hq.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := s.db.View(func(btx *bolt.Tx) error { return fn(&tx{Tx: btx}) })
+	err := s.db.View(func(btx *bolt.Tx) error { return fn(&tx{Tx: btx, await: s.await}) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
@@ -240,7 +289,7 @@ func (s *Store) commit(rs []*request) {
 	half, dirty := false, false
 	err := s.db.Update(func(btx *bolt.Tx) error {
 		for i, r := range rs {
-			t := &tx{Tx: btx}
+			t := &tx{Tx: btx, await: s.await}
 			errs[i] = r.fn(t)
 			dirty = dirty || t.dirty
 			if errs[i] != nil && t.dirty {
@@ -268,6 +317,10 @@ func (s *Store) commit(rs []*request) {
 		s.fail(err)
 		answer(rs, s.failure())
 		return
+	}
+	if dirty && time.Since(s.marked) >= markEvery {
+		s.marked = time.Now()
+		_ = s.lastMark() // the one before stays: it remembers less, and nothing wrong
 	}
 	for i, r := range rs {
 		r.done <- errs[i]

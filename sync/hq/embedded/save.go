@@ -69,7 +69,7 @@ func (t *tx) Items(station loyalty.StationID, after uint64, limit int) ([]hq.Ite
 // Save writes what a rule has decided. See [hq.Tx].
 func (t *tx) Save(c *hq.Changes) error {
 	steps := []func(*hq.Changes) error{
-		t.saveStations, t.saveLines, t.saveAccounts, t.saveAlarms, t.saveStreams,
+		t.saveStations, t.saveLines, t.saveAccounts, t.saveAlarms, t.saveStreams, t.saveRestoration,
 	}
 	for _, step := range steps {
 		if err := step(c); err != nil {

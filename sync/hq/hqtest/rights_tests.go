@@ -399,7 +399,7 @@ func testOlderCopy(b *Bench) {
 	}
 	b.Posts(j.All())
 	b.Holds(5, 850)
-	b.Raised(hq.RestoredAlarm)
+	b.Raised(hq.RestoredAlarm, hq.CopyAlarm)
 	c := b.Record(5).Cells[loyalty.CellKey{Station: 17, Epoch: 1}]
 	if c.Issued < 200 || c.Outstanding() < 0 {
 		b.Fatalf("%+v", c)
