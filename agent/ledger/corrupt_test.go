@@ -53,7 +53,7 @@ func populated(t testing.TB) (Config, map[loyalty.SaleID]*loyalty.Sale) {
 // missing without an alarm.
 func survive(t *testing.T, what string, cfg Config, sales map[loyalty.SaleID]*loyalty.Sale) (salvaged bool) {
 	t.Helper()
-	l, err := openTuned(cfg, func(l *Ledger) { l.noSync = true })
+	l, err := openTuned(cfg, func(l *Ledger) { l.noSync, l.diskFree = true, roomyDisk })
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}

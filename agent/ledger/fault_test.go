@@ -113,6 +113,27 @@ func TestCorruptionUnderARunningLedger(t *testing.T) {
 	}
 }
 
+// TestAPanicInASoundFileDoesNotLockItForGood: what took bbolt down may be gone when the file is read again. Its mapping,
+// which cannot be taken away from a bbolt that panicked, must not keep the file locked.
+func TestAPanicInASoundFileDoesNotLockItForGood(t *testing.T) {
+	l := openTest(t, testConfig(t), func(l *Ledger) { l.noSync = true })
+	know(t, l, 1, 900_00, 0)
+	sellTest(t, l, "before", 1, 3)
+	r := &loyalty.CloseRequest{Sale: "after", Card: cardOf(1), Receipt: fuel(4)}
+	c := &call{do: func(*txn) error { panic("a page that cannot be") }}
+	if err := l.write(t.Context(), func(*txn) error { return nil }); err != nil { // the writer is idle
+		t.Fatal(err)
+	}
+	l.commit([]*call{c})
+	wantRefusal(t, c.err, loyalty.StorageFailed)
+	if _, err := l.CloseSale(t.Context(), r); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if st, err := l.Status(); err != nil || len(st.Alarms) != 0 || st.Position.Epoch != 1 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 // TestFreelistIsWrittenOnlyWhileShort pins that the setting may be changed between transactions: opening what either
 // leaves behind, and going on.
 func TestFreelistIsWrittenOnlyWhileShort(t *testing.T) {

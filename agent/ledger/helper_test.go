@@ -71,6 +71,9 @@ func openTuned(cfg Config, tune ...func(*Ledger)) (*Ledger, error) {
 	return l, l.open(context.Background())
 }
 
+// roomyDisk stands for the disk of the machine, on which others may be filling up what is free.
+func roomyDisk(string) (int64, error) { return 1 << 40, nil }
+
 func checkTest(t testing.TB, path string) {
 	t.Helper()
 	if _, err := CheckFile(context.Background(), path, nil); err != nil {

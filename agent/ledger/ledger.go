@@ -314,8 +314,8 @@ func (l *Ledger) reopen(db *bolt.DB, cause error) {
 	l.mu.Unlock()
 	if db != nil {
 		if corrupt(cause) {
-			// A panic may have left locks inside bbolt: only its file is closed, which gives up the lock on it.
-			if err := old.Close(); err != nil {
+			// A panic may have left locks inside bbolt: only its file is closed.
+			if err := abandon(old); err != nil {
 				l.log.Error("close the ledger", "error", err)
 			}
 		} else if err := l.shut(db); err != nil {

@@ -90,7 +90,7 @@ func (l *Ledger) openDB(path string) (*bolt.DB, *os.File, error) {
 		return nil, nil, fmt.Errorf("%w by a program that is not azs-agent: %s is locked", ErrInUse, path)
 	case corrupt(err), errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		if file != nil {
-			_ = file.Close() // gives up the lock that a panic has left
+			_ = abandon(file)
 		}
 		return nil, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	default:

@@ -19,6 +19,11 @@ func tryLock(f *os.File) error {
 	return err
 }
 
+// abandon closes the file of a bbolt that has panicked. Its mapping stays, and would hold the lock on the file.
+func abandon(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // syncFolder makes a rename durable.
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)

@@ -20,6 +20,9 @@ func tryLock(f *os.File) error {
 	return err
 }
 
+// abandon closes the file of a bbolt that has panicked, which gives up its lock.
+func abandon(f *os.File) error { return f.Close() }
+
 // syncFolder does nothing: Windows writes a rename through its own journal.
 func syncFolder(string) error { return nil }
 

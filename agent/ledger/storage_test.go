@@ -86,7 +86,7 @@ func TestFullFileStopsRedeemingFirstAndRecovers(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.MaxSize = 4 << 20
 	cfg.Retain = time.Hour
-	l := openTest(t, cfg, func(l *Ledger) { l.noSync = true })
+	l := openTest(t, cfg, func(l *Ledger) { l.noSync, l.diskFree = true, roomyDisk })
 	ctx := context.Background()
 	const cards = 100
 	for i := 1; i <= cards; i++ {
@@ -139,7 +139,7 @@ func TestFullFileStopsRedeemingFirstAndRecovers(t *testing.T) {
 func TestNewsLeavesTheReserve(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.MaxSize = 4 << 20
-	l := openTest(t, cfg, func(l *Ledger) { l.noSync = true })
+	l := openTest(t, cfg, func(l *Ledger) { l.noSync, l.diskFree = true, roomyDisk })
 	ctx := context.Background()
 	know(t, l, 1, 9000_00, 5000_00)
 	openSaleTest(t, l, "waits", 1, 10, 50_00)
