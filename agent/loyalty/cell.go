@@ -36,9 +36,9 @@ type Statement struct {
 	Returned Points
 }
 
-// MaxCounter bounds the counters of a cell: sums of three of them still fit in an int64. It is eleven
-// thousand times [MaxAmount].
-const MaxCounter = 1 << 60
+// MaxCounter bounds the counters of a cell, and what HQ counts of all cells of an account together: sums of thousands of
+// them still fit in an int64. It is eleven times [MaxAmount], more than a station can sell.
+const MaxCounter = 1 << 50
 
 // Check returns [BadRequest] for a statement that no cell can make: a counter below zero or over [MaxCounter], or more
 // given back than was used.

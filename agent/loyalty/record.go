@@ -23,10 +23,16 @@ type Record struct {
 }
 
 // Outstanding is what all stations together may still spend as far as HQ can know. It never exceeds the spendable lots
-// at the moment rights are issued.
-func (r *Record) Outstanding() (sum Points) {
-	for _, c := range r.Cells {
-		sum += c.Outstanding()
+// at the moment rights are issued. Whatever stations say, it is at most [MaxCounter].
+func (r *Record) Outstanding() Points {
+	return r.outstanding(func(CellKey) bool { return true })
+}
+
+func (r *Record) outstanding(counts func(CellKey) bool) (sum Points) {
+	for k, c := range r.Cells {
+		if counts(k) {
+			sum = min(sum+min(c.Outstanding(), MaxCounter), MaxCounter)
+		}
 	}
 	return sum
 }
@@ -126,7 +132,7 @@ func (r *Record) Advance(p *Programme, at Instant) Change {
 func (r *Record) Snapshot(key CellKey, applied Seq, asOf Instant) Snapshot {
 	return Snapshot{
 		Account: r.Account.Clone(), Version: r.Version, AsOf: asOf,
-		Elsewhere: r.Outstanding() - r.Cells[key].Outstanding(),
+		Elsewhere: r.outstanding(func(k CellKey) bool { return k != key }),
 		Epoch:     key.Epoch, Applied: applied,
 	}
 }

@@ -182,6 +182,29 @@ func TestSnapshotTellsWhatIsElsewhere(t *testing.T) {
 	}
 }
 
+// TestWhatStationsSayIsBounded: whatever they state, the books can be added up.
+func TestWhatStationsSayIsBounded(t *testing.T) {
+	r := loyalty.Record{Account: loyalty.Account{Lots: []loyalty.Lot{{Amount: 100}}}}
+	for s := range loyalty.StationID(20_000) {
+		r.TopUp(loyalty.CellKey{Station: s + 1, Epoch: 1}, loyalty.Statement{Used: loyalty.MaxCounter}, 10, 1)
+	}
+	if out := r.Outstanding(); out != loyalty.MaxCounter {
+		t.Errorf("%d are outstanding", out)
+	}
+	if s := r.Snapshot(loyalty.CellKey{Station: 1, Epoch: 1}, 0, 1); s.Elsewhere != loyalty.MaxCounter {
+		t.Errorf("%d are elsewhere", s.Elsewhere)
+	}
+	if got := r.TopUp(here, loyalty.Statement{}, 10, 1); got != 0 {
+		t.Errorf("%s are issued", got)
+	}
+	if err := r.Check(); err != nil {
+		t.Error(err)
+	}
+	if err := (loyalty.Statement{Used: loyalty.MaxCounter + 1}).Check(); err == nil {
+		t.Error("a statement beyond the bound is believed")
+	}
+}
+
 func TestPruneWaitsForRightsToComeBack(t *testing.T) {
 	r := loyalty.Record{Account: loyalty.Account{Lots: []loyalty.Lot{{Amount: 100, Expires: 5}}}}
 	r.TopUp(here, loyalty.Statement{}, 60, 1)

@@ -135,6 +135,7 @@ func runHQ(ctx context.Context, c config.HQ, mode runMode, log *slog.Logger) (er
 		return err
 	}
 	metrics := hq.NewMetrics()
+	metrics.Watch(store)
 	receiver := hq.NewReceiver(hq.Config{Books: books, Dialer: dialer, Log: log, Metrics: metrics})
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return receiver.Run(ctx) })

@@ -101,7 +101,7 @@ func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalt
 		if err != nil {
 			return err
 		}
-		if restored.Open && want > 0 && before.Issued < a.Statement.Used-a.Statement.Voided+a.Statement.Returned+want {
+		if restored.Open && want > 0 && a.Statement.Check() == nil && before.Issued < a.Statement.Used-a.Statement.Voided+a.Statement.Returned+want {
 			want, reply.Answer.Refusal = 0, string(loyalty.NoRights)
 		}
 		issued := r.TopUp(key, a.Statement, want, at)
@@ -128,6 +128,10 @@ func (reply *Reply) fill(tx Tx, s *Station, a *Ask, card loyalty.Card, r *loyalt
 	snapshot := r.Snapshot(key, s.Cursor.Seq, at)
 	fit(&snapshot.Account, at)
 	reply.Answer.Snapshot = wire.FromSnapshot(&snapshot)
+	if n := reply.Answer.Snapshot.SizeVT(); n > maxItem {
+		reply.Answer.Snapshot = nil
+		c.Alarms = append(c.Alarms, tooLarge(s, fmt.Sprintf("account %d", id), n, at))
+	}
 	reply.Alarms = c.Alarms
 	if c.empty() {
 		return nil

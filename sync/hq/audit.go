@@ -68,10 +68,11 @@ func (a *Audit) Line(l *Line) error {
 	}
 	if l.Outcome == Repeated {
 		recount(r, l, e)
-		return nil
-	}
-	if _, err := r.Post(loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}, l.Seq, e); err != nil {
+	} else if _, err := r.Post(loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}, l.Seq, e); err != nil {
 		return fmt.Errorf("%s was applied and cannot be: %w", l.Place, err)
+	}
+	if l.Pruned {
+		r.Account.Prune(l.At.Add(-keepExpired))
 	}
 	return nil
 }

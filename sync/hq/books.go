@@ -103,10 +103,14 @@ func (b *Books) Answer(ctx context.Context, station loyalty.StationID, a *Ask) (
 
 // Down is the next message of a station's down-stream, or nil; see [NextDown].
 func (b *Books) Down(ctx context.Context, station loyalty.StationID, st Stream, after uint64) (d *pb.Down, err error) {
+	var alarms []Alarm
 	err = b.cfg.Store.View(ctx, func(tx Tx) error {
-		d, err = NextDown(tx, station, st, after, b.Now())
+		d, alarms, err = NextDown(tx, station, st, after, b.Now())
 		return err
 	})
+	if err == nil && len(alarms) > 0 {
+		err = b.cfg.Store.Update(ctx, func(tx Tx) error { return tx.Save(&Changes{Alarms: alarms}) })
+	}
 	return d, err
 }
 

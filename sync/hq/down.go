@@ -1,7 +1,9 @@
 package hq
 
 import (
+	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -10,45 +12,73 @@ import (
 
 // The bounds of one message of a down-stream.
 const (
-	maxItems = 200
-	maxDown  = 64 << 10 // bytes of items, from which on the message is closed
-	maxLots  = 1000     // of an account in a message
+	maxItems   = 200
+	maxDown    = 64 << 10               // bytes of items, from which on the message is closed
+	maxItem    = wire.MaxMessage - 1024 // bytes of one item, with room for the message around it
+	maxAccount = 72 << 10               // bytes of an account: all the tallies it may have, and some hundred lots
+	maxLots    = 1000                   // of an account in a message
 )
 
 // NextDown is the next message of a station's down-stream after a sequence number, or nil if there is nothing. Accounts
 // are told as they are now, with the place in the station's own journal through which they count it: both are read in
-// this one transaction.
-func NextDown(tx Tx, station loyalty.StationID, st Stream, after uint64, at loyalty.Instant) (*pb.Down, error) {
+// this one transaction. An item that fits no message holds up nothing behind it: it is left out, and there is an alarm.
+func NextDown(tx Tx, station loyalty.StationID, st Stream, after uint64, at loyalty.Instant) (*pb.Down, []Alarm, error) {
 	items, err := tx.Items(station, after, maxItems)
 	if err != nil || len(items) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	stations, err := tx.Stations([]loyalty.StationID{station})
 	if err != nil || stations[station] == nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v, err := newView(tx, stations[station], items, at)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d := &pb.Down{Stream: st.ID, After: after, Through: after, Time: int64(at)}
+	var alarms []Alarm
 	size := 0
 	for _, it := range items {
 		m, err := v.item(it.Key)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if m != nil {
 			n := m.SizeVT()
-			if len(d.Items) > 0 && size+n > maxDown {
-				break
+			switch {
+			case n > maxItem:
+				alarms = append(alarms, tooLarge(v.station, it.Key.String(), n, at))
+			case len(d.Items) > 0 && size+n > maxDown:
+				return d, alarms, nil
+			default:
+				size += n
+				d.Items = append(d.Items, m)
 			}
-			size += n
-			d.Items = append(d.Items, m)
 		}
 		d.Through = it.Seq
 	}
-	return d, nil
+	return d, alarms, nil
+}
+
+// tooLarge is that something is not told.
+func tooLarge(s *Station, what string, size int, at loyalty.Instant) Alarm {
+	return Alarm{
+		Station: s.ID, Kind: TooLargeAlarm, Epoch: s.Cursor.Epoch, First: at, Last: at,
+		Text: fmt.Sprintf("%s is not told: %d bytes, at most %d fit a message", what, size, maxItem),
+	}
+}
+
+// String names an item for people.
+func (k ItemKey) String() string {
+	switch k.Kind {
+	case AccountItem:
+		return fmt.Sprintf("account %d", k.Account)
+	case CardItem:
+		return "card " + k.Card.String()
+	case ProgrammeItem:
+		return "the programme"
+	}
+	return fmt.Sprintf("item of kind %q", byte(k.Kind))
 }
 
 // view is what the items of one message need.
@@ -106,14 +136,21 @@ func (v *view) item(k ItemKey) (*pb.Item, error) {
 }
 
 // fit makes an account fit a message: lots that have expired go first, then those that expire last. The station then
-// shows less than there is, never more.
+// shows less than there is, never more. Tallies stay: what the programme limits is limited.
 func fit(a *loyalty.Account, at loyalty.Instant) {
-	if len(a.Lots) <= maxLots {
+	if len(a.Lots) <= maxLots && size(a) <= maxAccount {
 		return
 	}
 	a.Prune(at)
-	a.Lots = a.Lots[:min(len(a.Lots), maxLots)]
+	all := a.Lots[:min(len(a.Lots), maxLots)]
+	cut := sort.Search(len(all), func(n int) bool {
+		a.Lots = all[:n+1]
+		return size(a) > maxAccount
+	})
+	a.Lots = all[:cut]
 }
+
+func size(a *loyalty.Account) int { return wire.FromAccount(a).SizeVT() }
 
 // DownAcked notes what a station says it has committed of its down-stream. It returns false if the station is not where
 // this stream can go on from: it has to say hello again.

@@ -1,6 +1,7 @@
 package hq
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ type Metrics struct {
 
 	entries   *prometheus.CounterVec
 	groups    prometheus.Counter
+	failed    prometheus.Counter
 	groupSize prometheus.Histogram
 	commit    prometheus.Histogram
 	batches   *prometheus.CounterVec
@@ -32,6 +34,7 @@ func NewMetrics() *Metrics {
 		Registry:  prometheus.NewRegistry(),
 		entries:   counters("azs_hq_entries_total", "Entries taken into the journal, by what became of them.", "outcome"),
 		groups:    counter("azs_hq_groups_total", "Transactions of batches."),
+		failed:    counter("azs_hq_failed_groups_total", "Transactions of batches that were not committed."),
 		groupSize: histogram("azs_hq_group_entries", "Entries in a transaction.", prometheus.ExponentialBuckets(1, 2, 12)),
 		commit:    histogram("azs_hq_commit_seconds", "From taking a group to its acknowledgement.", latency),
 		batches:   counters("azs_hq_batches_total", "Batches, by verdict.", "verdict"),
@@ -44,7 +47,7 @@ func NewMetrics() *Metrics {
 		online:    gauge("azs_hq_stations_online", "Stations that are connected."),
 		backlog:   gauge("azs_hq_backlog_entries", "Entries that connected stations still have to send."),
 	}
-	m.Registry.MustRegister(m.entries, m.groups, m.groupSize, m.commit, m.batches, m.alarms, m.asks, m.asking, m.granted,
+	m.Registry.MustRegister(m.entries, m.groups, m.failed, m.groupSize, m.commit, m.batches, m.alarms, m.asks, m.asking, m.granted,
 		m.dropped, m.refused, m.online, m.backlog)
 	return m
 }
@@ -63,6 +66,33 @@ func gauge(name, help string) prometheus.Gauge {
 
 func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+}
+
+// Watch makes azs_hq_alarms: how many alarms stand in the books, by kind, read when somebody asks.
+func (m *Metrics) Watch(c Catalogue) {
+	m.Registry.MustRegister(&standing{catalogue: c, desc: prometheus.NewDesc(
+		"azs_hq_alarms", "Alarms in the books, one for each station, kind and epoch; azs-hq alarms list shows them.", []string{"kind"}, nil)})
+}
+
+// standing collects the alarms of the books.
+type standing struct {
+	catalogue Catalogue
+	desc      *prometheus.Desc
+}
+
+// Describe is what there is to collect.
+func (s *standing) Describe(ch chan<- *prometheus.Desc) { ch <- s.desc }
+
+// Collect counts the alarms.
+func (s *standing) Collect(ch chan<- prometheus.Metric) {
+	counts, err := s.catalogue.AlarmCounts(context.Background())
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(s.desc, err)
+		return
+	}
+	for kind, n := range counts {
+		ch <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(n), string(kind))
+	}
 }
 
 var verdictNames = [...]string{"taken", "gap", "forked", "stranger"}

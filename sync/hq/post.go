@@ -57,19 +57,34 @@ type Result struct {
 
 // Post applies a group of batches, of any stations and in any order, in one transaction. It changes nothing of a batch
 // that does not continue its station's journal. What it returns is to be told to the stations only after the commit.
+//
+// An entry that makes the rules panic is set aside, so that it stops neither its own station nor those it shares the
+// transaction with.
 func Post(tx Tx, batches []*Batch, at loyalty.Instant) (*Result, error) {
-	p := newPosting(tx, at)
-	p.result.Receipts = make([]Receipt, len(batches))
-	steps := []func([]*Batch) error{p.place, p.read, p.apply, p.tell}
-	for _, step := range steps {
+	poison := map[Place]*poisonError{}
+	for {
+		p := newPosting(tx, at)
+		p.result.Receipts, p.poison = make([]Receipt, len(batches)), poison
+		err := p.run(batches)
+		var bad *poisonError
+		if errors.As(err, &bad) && poison[bad.place] == nil {
+			poison[bad.place] = bad // nothing is saved yet: once more, without it
+			continue
+		}
+		if err != nil || p.changes.empty() {
+			return p.result, err
+		}
+		return p.result, tx.Save(p.changes)
+	}
+}
+
+func (p *posting) run(batches []*Batch) error {
+	for _, step := range []func([]*Batch) error{p.place, p.read, p.apply, p.tell} {
 		if err := step(batches); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if p.changes.empty() {
-		return p.result, nil
-	}
-	return p.result, tx.Save(p.changes)
+	return nil
 }
 
 // line is an entry on its way into the books.
@@ -90,6 +105,7 @@ type posting struct {
 	steps    map[SaleStep]*Line
 	cards    map[loyalty.CardNumber]loyalty.Card
 	records  map[loyalty.AccountID]*loyalty.Record
+	poison   map[Place]*poisonError // entries that the rules cannot stand
 	changes  *Changes
 	result   *Result
 }
@@ -217,10 +233,10 @@ func (p *posting) read([]*Batch) (err error) {
 	var numbers []loyalty.CardNumber
 	for i := range p.lines {
 		l := &p.lines[i]
-		l.entry, err = wire.DecodeEntry(l.Bytes)
-		if err != nil {
-			l.Outcome, l.Reason = SetAside, err.Error()
-			p.alarm(Alarm{Station: l.Station, Kind: UnreadAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d: %s", l.Seq, err), Evidence: l.Bytes})
+		if err := p.decode(l); err != nil {
+			return err
+		}
+		if l.entry == nil {
 			continue
 		}
 		ops = append(ops, l.entry.Op)
@@ -269,7 +285,9 @@ func (p *posting) apply([]*Batch) error {
 	changed := map[loyalty.AccountID]bool{}
 	for i := range p.lines {
 		l := &p.lines[i]
-		p.settle(l, changed)
+		if err := p.settle(l, changed); err != nil {
+			return err
+		}
 		if l.Outcome == SetAside {
 			op := loyalty.OpID{}
 			if l.entry != nil {
@@ -289,17 +307,6 @@ func (p *posting) apply([]*Batch) error {
 func (p *posting) keep(changed map[loyalty.AccountID]bool) {
 	for _, id := range slices.Sorted(maps.Keys(changed)) {
 		p.changes.Records = append(p.changes.Records, p.records[id])
-	}
-}
-
-// settle gives an entry that could be read its effect, and notes whose books that changes.
-func (p *posting) settle(l *line, changed map[loyalty.AccountID]bool) {
-	if l.entry == nil {
-		return
-	}
-	p.applyOne(l)
-	if l.Outcome == Posted || l.Outcome == Repeated && l.Account != 0 {
-		changed[l.Account] = true
 	}
 }
 

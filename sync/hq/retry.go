@@ -3,6 +3,7 @@ package hq
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -32,7 +33,20 @@ func Retry(tx Tx, places []Place, at loyalty.Instant) (r Retried, touched []loya
 		return r, nil, nil
 	}
 	slices.SortFunc(lines, func(a, b *Line) int { return cmp.Compare(a.Pos, b.Pos) })
+	poison := map[Place]*poisonError{}
+	for {
+		r, touched, err = retry(tx, lines, poison, at)
+		var bad *poisonError
+		if !errors.As(err, &bad) || poison[bad.place] != nil {
+			return r, touched, err
+		}
+		poison[bad.place] = bad
+	}
+}
+
+func retry(tx Tx, lines []*Line, poison map[Place]*poisonError, at loyalty.Instant) (r Retried, touched []loyalty.StationID, err error) {
 	p := newPosting(tx, at)
+	p.poison = poison
 	stations := map[loyalty.StationID]bool{}
 	for _, l := range lines {
 		again := *l
@@ -49,7 +63,11 @@ func Retry(tx Tx, places []Place, at loyalty.Instant) (r Retried, touched []loya
 	p.changes.Alarms = nil // of what cannot be read still: they were raised when it came
 	changed := map[loyalty.AccountID]bool{}
 	for i := range p.lines {
-		r.Applied += p.retry(&p.lines[i], lines[i], changed)
+		n, err := p.retry(&p.lines[i], lines[i], changed)
+		if err != nil {
+			return Retried{}, nil, err
+		}
+		r.Applied += n
 	}
 	r.Tried = len(lines)
 	p.keep(changed)
@@ -60,20 +78,22 @@ func Retry(tx Tx, places []Place, at loyalty.Instant) (r Retried, touched []loya
 }
 
 // retry tries one entry and counts one if it is set aside no more. Its alarms were raised when it came.
-func (p *posting) retry(l *line, was *Line, changed map[loyalty.AccountID]bool) int {
+func (p *posting) retry(l *line, was *Line, changed map[loyalty.AccountID]bool) (int, error) {
 	alarms := len(p.changes.Alarms)
-	p.settle(l, changed)
+	if err := p.settle(l, changed); err != nil {
+		return 0, err
+	}
 	if l.Outcome == SetAside {
 		p.changes.Alarms = p.changes.Alarms[:alarms]
 		l.Reason = bounded(l.Reason)
 		if l.Reason != was.Reason || l.Waits != was.Waits || l.Op != was.Op || l.Step != was.Step {
 			p.changes.Retried = append(p.changes.Retried, l.Line)
 		}
-		return 0
+		return 0, nil
 	}
 	l.Reason, l.AgainAt = was.Reason, p.at
 	p.changes.Retried = append(p.changes.Retried, l.Line)
-	return 1
+	return 1, nil
 }
 
 // Retry applies entries that were set aside once more; see [Retry].

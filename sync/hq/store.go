@@ -36,6 +36,8 @@ type Catalogue interface {
 	AllStations(ctx context.Context, after loyalty.StationID, limit int) ([]StationState, error)
 	// Alarms are all alarms.
 	Alarms(ctx context.Context) ([]Alarm, error)
+	// AlarmCounts is how many alarms there are of each kind.
+	AlarmCounts(ctx context.Context) (map[AlarmKind]int, error)
 }
 
 // StationState is what the books have of a station.
@@ -207,6 +209,7 @@ type Line struct {
 	Refund  loyalty.RefundID // of the step Refunded
 	Account loyalty.AccountID
 	Outcome Outcome
+	Pruned  bool               // the account's books forgot what had expired long before At (or AgainAt)
 	Reason  string             // why it was set aside
 	Waits   loyalty.CardNumber // it was set aside until this card is brought in
 	Hash    wire.Hash
@@ -311,6 +314,8 @@ const (
 	OverspentAlarm AlarmKind = "overspent"  // an entry redeems more than the account holds
 	UnreadAlarm    AlarmKind = "unreadable" // an entry could not be read
 	TwiceAlarm     AlarmKind = "twice"      // a sale took a step again, and otherwise
+	PoisonAlarm    AlarmKind = "poison"     // an entry makes the rules fail
+	TooLargeAlarm  AlarmKind = "too_large"  // something does not fit a message and is not told
 	CopyAlarm      AlarmKind = "older_copy" // these books were put back to an older copy
 	EpochAlarm     AlarmKind = "epoch"      // a station's journal has begun another life
 	GapAlarm       AlarmKind = "gap"        // entries that nobody can bring any more are missing, or may be

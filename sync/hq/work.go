@@ -2,6 +2,7 @@ package hq
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -174,16 +175,31 @@ func (l *link) postGroup(ctx context.Context, group []*Batch) {
 	began := time.Now()
 	res, err := l.books.Post(ctx, group)
 	if err != nil {
-		if ctx.Err() == nil {
-			l.log.Error("a group was not committed", "batches", len(group), "error", err)
-			l.fail(err)
-		}
+		l.notPosted(ctx, group, err)
 		return
 	}
 	l.cfg.Metrics.group(res, time.Since(began))
 	l.alarms(res.Alarms)
 	for _, reply := range replies(group, res) {
 		l.reply(ctx, reply)
+	}
+}
+
+// notPosted is a group that was not committed. Unless it is the store that has failed, something in the books of one of
+// its stations or accounts is wrong: the others do not wait for it.
+func (l *link) notPosted(ctx context.Context, group []*Batch, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	l.cfg.Metrics.failed.Inc()
+	if errors.Is(err, ErrBroken) || len(group) == 1 {
+		l.log.Error("a group was not committed", "station", group[0].Station, "batches", len(group), "error", err)
+		l.fail(err)
+		return
+	}
+	l.log.Warn("a group was not committed: batch by batch", "batches", len(group), "error", err)
+	for i := range group {
+		l.postGroup(ctx, group[i:i+1])
 	}
 }
 

@@ -145,7 +145,7 @@ func (s *Store) Alarms(ctx context.Context) (out []hq.Alarm, err error) {
 	err = s.read(ctx, func(t *tx) error {
 		return t.each(bAlarm, func(k, v []byte) error {
 			if len(k) < 9 {
-				return fmt.Errorf("%w: alarm %x", ErrCorrupt, k)
+				return fmt.Errorf("%w: alarm %s", ErrCorrupt, masked(k))
 			}
 			a, err := decodeAlarm(hq.Alarm{
 				Station: loyalty.StationID(binary.BigEndian.Uint32(k)), Epoch: loyalty.Epoch(binary.BigEndian.Uint32(k[4:])),
@@ -154,6 +154,19 @@ func (s *Store) Alarms(ctx context.Context) (out []hq.Alarm, err error) {
 			out = append(out, a)
 			return err
 		})
+	})
+	return out, err
+}
+
+// AlarmCounts is how many alarms there are of each kind. See [hq.Catalogue].
+func (s *Store) AlarmCounts(ctx context.Context) (map[hq.AlarmKind]int, error) {
+	out := map[hq.AlarmKind]int{}
+	err := s.read(ctx, func(t *tx) error {
+		c := t.Bucket(bAlarm).Cursor()
+		for k, _ := c.First(); len(k) > 8; k, _ = c.Next() {
+			out[hq.AlarmKind(k[8:])]++
+		}
+		return nil
 	})
 	return out, err
 }
@@ -360,11 +373,11 @@ func (t *tx) checkDown(_ *hq.Audit, r *Report) error {
 	err = t.each(bDown, func(k, v []byte) error {
 		r.Items++
 		if _, err := itemKeyOf(v); err != nil || len(k) != 12 || binary.BigEndian.Uint64(k[4:]) > last {
-			return fmt.Errorf("%w: item %x of a down-stream", ErrCorrupt, k)
+			return fmt.Errorf("%w: item %s of a down-stream", ErrCorrupt, masked(k))
 		}
 		seq, err := t.number(bDownKey, append(slices.Clone(k[:4]), v...))
 		if err == nil && seq != binary.BigEndian.Uint64(k[4:]) {
-			err = fmt.Errorf("%w: item %x of a down-stream is listed at %d", ErrCorrupt, k, seq)
+			err = fmt.Errorf("%w: item %s of a down-stream is listed at %d", ErrCorrupt, masked(k), seq)
 		}
 		return err
 	})
@@ -373,7 +386,7 @@ func (t *tx) checkDown(_ *hq.Audit, r *Report) error {
 	}
 	err = t.each(bKnows, func(k, _ []byte) error {
 		if len(k) != 12 || t.Bucket(bKnown).Get(append(slices.Clone(k[8:]), k[:8]...)) == nil {
-			return fmt.Errorf("%w: acquaintance %x goes one way", ErrCorrupt, k)
+			return fmt.Errorf("%w: acquaintance %s goes one way", ErrCorrupt, masked(k))
 		}
 		return nil
 	})

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"maps"
@@ -21,15 +23,28 @@ func seal(key, value []byte) []byte {
 	return binary.BigEndian.AppendUint32(value, sum)
 }
 
+// masked is a key for errors. Keys may hold card numbers, whole or behind something else: of one that does not end with
+// its first number no more is shown than that number's beginning.
+func masked(key []byte) string {
+	text := !bytes.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' })
+	switch {
+	case text:
+		return loyalty.CardNumber(key).String()
+	case len(key) <= 8:
+		return hex.EncodeToString(key)
+	}
+	return fmt.Sprintf("%x… of %d bytes", key[:4], len(key))
+}
+
 // unseal takes the checksum off, or returns [ErrCorrupt].
 func unseal(key, sealed []byte) ([]byte, error) {
 	n := len(sealed) - 4
 	if n < 0 {
-		return nil, fmt.Errorf("%w: key %x has a value of %d bytes", ErrCorrupt, key, len(sealed))
+		return nil, fmt.Errorf("%w: key %s has a value of %d bytes", ErrCorrupt, masked(key), len(sealed))
 	}
 	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, sealed[:n])
 	if sum != binary.BigEndian.Uint32(sealed[n:]) {
-		return nil, fmt.Errorf("%w: key %x has a wrong checksum", ErrCorrupt, key)
+		return nil, fmt.Errorf("%w: key %s has a wrong checksum", ErrCorrupt, masked(key))
 	}
 	return sealed[:n:n], nil
 }
@@ -152,7 +167,7 @@ func encodeLine(l *hq.Line) []byte {
 		b = appendText(b, []byte(l.Refund))
 	}
 	b = binary.AppendUvarint(b, uint64(l.Account))
-	b = append(b, byte(l.Outcome))
+	b = append(b, byte(l.Outcome), flag(l.Pruned))
 	b = appendText(b, []byte(l.Reason))
 	b = appendText(b, []byte(l.Waits))
 	b = binary.AppendUvarint(b, l.Again)
@@ -168,8 +183,9 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	if l.Step, l.Sale = hq.Step(r.uint()), loyalty.SaleID(r.text()); l.Step == hq.Refunded {
 		l.Refund = loyalty.RefundID(r.text())
 	}
-	l.Account, l.Outcome, l.Reason = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), string(r.text())
-	l.Waits, l.Again, l.AgainAt = loyalty.CardNumber(r.text()), r.uint(), loyalty.Instant(r.int())
+	l.Account, l.Outcome, l.Pruned = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), r.uint() == 1
+	l.Reason, l.Waits = string(r.text()), loyalty.CardNumber(r.text())
+	l.Again, l.AgainAt = r.uint(), loyalty.Instant(r.int())
 	r.fixed(l.Hash[:])
 	l.Bytes = slices.Clone(r.b)
 	return l, r.err

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"encoding/hex"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -36,6 +38,35 @@ func TestRecordsComeBack(t *testing.T) {
 			t.Fatalf("%+v came back as %+v: %v", r, got, err)
 		}
 	})
+}
+
+// TestErrorsShowNoCard: whichever key has a wrong value, its error shows no more of a card's number than a mask does.
+func TestErrorsShowNoCard(t *testing.T) {
+	const card = loyalty.CardNumber("7005110000000011")
+	at := placeKey(hq.Place{Station: 17, Epoch: 1, Seq: 4})
+	item := itemKey(hq.ItemKey{Kind: hq.CardItem, Card: card})
+	keys := [][]byte{
+		[]byte(card), append(u64(loyalty.AccountID(5)), card...), append(u32(loyalty.StationID(17)), item...), waitingKey(card, at), item,
+		[]byte("70051100"),
+	}
+	for _, key := range keys {
+		_, err1 := unseal(key, []byte{1})
+		_, err2 := unseal(key, []byte("wrong"))
+		_, err3 := itemKeyOf(append([]byte{'x'}, key...))
+		for _, err := range []error{err1, err2, err3} {
+			if err == nil {
+				t.Fatalf("%x is believed", key)
+			}
+			for _, shows := range []string{"00511", hex.EncodeToString([]byte("00511"))} {
+				if strings.Contains(err.Error(), shows) {
+					t.Errorf("%s shows %s", err, shows)
+				}
+			}
+		}
+	}
+	if _, err := unseal(u32(loyalty.StationID(17)), nil); !strings.Contains(err.Error(), "00000011") {
+		t.Errorf("%s does not name the station", err)
+	}
 }
 
 // FuzzValues: whatever a value holds, its decoder says so or returns something; it neither panics nor grows.

@@ -44,7 +44,7 @@ func itemKeyOf(b []byte) (hq.ItemKey, error) {
 	case len(b) == 1 && b[0] == byte(hq.ProgrammeItem):
 		return hq.ItemKey{Kind: hq.ProgrammeItem}, nil
 	}
-	return hq.ItemKey{}, fmt.Errorf("%w: item %x", ErrCorrupt, b)
+	return hq.ItemKey{}, fmt.Errorf("%w: item %s", ErrCorrupt, masked(b))
 }
 
 // Items lists a down-stream. See [hq.Tx].

@@ -220,6 +220,8 @@ func Run(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"down-stream compacted", testDownCompacted},
 		{"down-stream begins anew", testDownRestarts},
 		{"down-stream in messages", testDownMessages},
+		{"what expired is forgotten", testPruned},
+		{"too large for a message", testTooLarge},
 		{"programme", testProgramme},
 		{"import of accounts", testImportAccounts},
 		{"import of cards", testImportCards},
