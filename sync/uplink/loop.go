@@ -51,7 +51,7 @@ type loop struct {
 	next     loyalty.Seq // the first entry of the next batch
 	prev     wire.Hash   // before it
 	acked    loyalty.Seq
-	highest  loyalty.Seq // the last entry ever sent in this session
+	highest  loyalty.Seq // the last entry ever sent over this connection
 	returned loyalty.Seq // sending has gone back to behind this without progress since
 	going    bool        // a return is being prepared
 	gen      int         // grows with every return: outcomes of older batches do not count
