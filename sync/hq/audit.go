@@ -154,7 +154,7 @@ func (a *Audit) Record(r *loyalty.Record) error {
 		want = &loyalty.Record{Account: *open}
 	}
 	if same, err := sameHoldings(&want.Account, &r.Account); err != nil || !same {
-		return errors.Join(err, fmt.Errorf("account %d holds %+v, its entries come to %+v", r.Account.ID, r.Account, want.Account))
+		return errors.Join(err, fmt.Errorf("account %d holds %s, its entries come to %s", r.Account.ID, holdings(&r.Account), holdings(&want.Account)))
 	}
 	for key := range maps.Keys(want.Cells) {
 		if _, ok := r.Cells[key]; !ok {
@@ -168,6 +168,15 @@ func (a *Audit) Record(r *loyalty.Record) error {
 		}
 	}
 	return nil
+}
+
+// holdings is an account in a few words.
+func holdings(a *loyalty.Account) string {
+	var sum loyalty.Points
+	for _, l := range a.Lots {
+		sum += l.Amount
+	}
+	return fmt.Sprintf("%s in %d lots, with %d tallies, owing %s of %s", sum, len(a.Lots), len(a.Tallies), a.Debt, a.Clawed)
 }
 
 // sameHoldings tells whether two accounts are the same but for their state. What the wire says of an account is all of
