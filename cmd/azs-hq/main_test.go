@@ -29,21 +29,21 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"azs-hq": main})
 }
 
-// TestScripts runs every script of testdata: the command line as it is typed. BROKER is a broker, PORT1 and PORT2 are
-// free, readme.sh is the README's block for headquarters.
+// TestScripts runs every script of testdata: the command line as it is typed. BROKER is a broker of its own, PORT1 and
+// PORT2 are free, readme.sh is the README's block for headquarters.
 func TestScripts(t *testing.T) {
-	b, err := broker.Open(broker.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
+			b, err := broker.Open(broker.Config{})
+			if err != nil {
+				return err
+			}
+			env.Defer(func() {
+				if err := b.Close(); err != nil {
+					t.Error(err)
+				}
+			})
 			env.Setenv("BROKER", b.URL())
 			if err := readme(env.WorkDir); err != nil {
 				return err
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"listens": listens,
 			"exits":   exits,
-			"sells":   func(ts *testscript.TestScript, _ bool, args []string) { sells(t, b, ts, args) },
+			"sells":   func(ts *testscript.TestScript, _ bool, args []string) { sells(t, ts, args) },
 		},
 		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
 	})
@@ -132,25 +132,25 @@ func listens(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // sells is sell for scripts.
-func sells(t *testing.T, b *broker.Broker, ts *testscript.TestScript, args []string) {
+func sells(t *testing.T, ts *testscript.TestScript, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: sells STATION ACCOUNT")
 	}
 	station, err1 := strconv.ParseUint(args[0], 10, 32)
 	account, err2 := strconv.ParseUint(args[1], 10, 64)
 	ts.Check(errors.Join(err1, err2))
-	ts.Check(sell(t, b, loyalty.StationID(station), loyalty.AccountID(account)))
+	ts.Check(sell(t, ts.Getenv("BROKER"), loyalty.StationID(station), loyalty.AccountID(account)))
 }
 
 // sell plays a station that sells once to an account, and once to one that does not exist, and waits for the
 // acknowledgement.
-func sell(t *testing.T, b *broker.Broker, station loyalty.StationID, account loyalty.AccountID) (err error) {
+func sell(t *testing.T, broker string, station loyalty.StationID, account loyalty.AccountID) (err error) {
 	j := hqtest.NewJournal(t, station)
 	j.Sell(account, 0, 12_50)
 	j.Sell(999_999, 0, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	d, err := mqtt.NewDialer(mqtt.Config{Brokers: []string{b.URL()}, ClientID: fmt.Sprintf("test-%d", station), Subscribe: wire.StationFilters(station)})
+	d, err := mqtt.NewDialer(mqtt.Config{Brokers: []string{broker}, ClientID: fmt.Sprintf("test-%d", station), Subscribe: wire.StationFilters(station)})
 	if err != nil {
 		return err
 	}

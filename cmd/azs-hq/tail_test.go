@@ -45,7 +45,7 @@ func TestFollowThroughRestarts(t *testing.T) {
 	for n, station := range []loyalty.StationID{17, 18} {
 		end := runInBackground(t, settings)
 		await(t, &errs, "following the running azs-hq", n+1)
-		if err := sell(t, b, station, 5); err != nil {
+		if err := sell(t, b.URL(), station, 5); err != nil {
 			t.Fatal(err)
 		}
 		await(t, &out, `"pos":`, 2*n+2)
