@@ -21,6 +21,7 @@ const module = "github.com/azs-edge/azs-edge/"
 // bottom, adapters around it, and only agent and cmd put parts together.
 var mayImport = map[string][]string{
 	"agent/loyalty": {},
+	"agent/form":    {},
 	"config":        {},
 	"pos/scanner":   {},
 	"pos/screen":    {},

@@ -129,7 +129,7 @@ type chained struct {
 // prepare encodes an entry for the place: the last step that may refuse.
 func prepare(p loyalty.Place, r reading, who loyalty.Who, programme uint32, body loyalty.Body) (chained, error) {
 	e := &loyalty.Entry{
-		At: p.At, Mono: uint64(r.mono.Milliseconds()), Clock: r.mark, Op: p.Op, Cashier: who.Cashier, Shift: who.Shift,
+		At: p.At, Mono: uint64(r.mono.Milliseconds()), Clock: r.mark, Op: p.Op, Cashier: who.Cashier, Shift: who.Shift, Counter: who.Counter,
 		Programme: programme, Body: body,
 	}
 	b, err := wire.EncodeEntry(e)

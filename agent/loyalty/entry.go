@@ -11,6 +11,7 @@ type Entry struct {
 	Op        OpID
 	Cashier   string
 	Shift     uint32
+	Counter   string
 	Programme uint32 // version that priced it, zero where nothing was priced
 	Body      Body
 }
@@ -36,8 +37,9 @@ func (c ClockMark) String() string {
 	return fmt.Sprintf("mark %d", uint8(c))
 }
 
-// Body is what an entry says: one of [Started], [SaleOpened], [SaleClosed], [SaleVoided], [SaleRefunded],
-// [CellReturned].
+// Body is what an entry says. A station writes [Started], [SaleOpened], [SaleClosed], [SaleVoided], [SaleRefunded],
+// [CellReturned], [CardIssued], [ShiftOpened], [ShiftClosed] and [Alerted]; headquarters, in a journal of its own,
+// [Adjusted], [AccountChanged], [CardChanged], [AccountAdvanced], [AccountBurned] and [AccountForgotten].
 type Body interface{ isBody() }
 
 // Started says that the agent has started: the boot id ties the Mono of the entries after it together.
@@ -127,6 +129,22 @@ func Subject(b Body) (AccountID, CardNumber) {
 		return b.Account, b.Card
 	case CellReturned:
 		return b.Account, ""
+	case CardIssued:
+		return 0, b.Card
+	case Alerted:
+		return b.Account, b.Card
+	case Adjusted:
+		return b.Account, ""
+	case AccountChanged:
+		return b.Account, ""
+	case CardChanged:
+		return b.Account, b.Card
+	case AccountAdvanced:
+		return b.Account, ""
+	case AccountBurned:
+		return b.Account, ""
+	case AccountForgotten:
+		return b.Account, ""
 	}
 	return 0, ""
 }
@@ -157,6 +175,8 @@ func PostingOf(epoch Epoch, seq Seq, e *Entry) (Posting, bool) {
 		}
 	case SaleRefunded:
 		p.RedeemAt, p.Accrued, p.Sale, p.Undo = e.At, b.Returned, b.Closed, b.Undo
+	case Adjusted:
+		p.RedeemAt, p.Accrued, p.Undo = e.At, b.Accrued, b.Undo
 	}
 	return p, p.moves()
 }

@@ -34,9 +34,16 @@ const (
 
 // Receipt is what is sold, as the POS says it.
 type Receipt struct {
-	Lines  []Line
+	Lines    []Line
+	Tender   Tender
+	Payments []Payment // what each tender pays of what points do not; none: Tender pays all of it
+	Promo    []string  // promo codes typed or scanned with it, as they came
+}
+
+// Payment is what a tender pays of a receipt.
+type Payment struct {
 	Tender Tender
-	Promo  []string // promo codes typed or scanned with it, as they came
+	Amount Kopecks
 }
 
 // The bounds of a receipt.
@@ -44,6 +51,7 @@ const (
 	MaxLines    = 10_000
 	MaxLineText = 64 // bytes of a code or group
 	MaxPromo    = 8  // promo codes
+	MaxPayments = 3  // one for each tender
 )
 
 // Check returns [BadRequest], naming the line, unless the receipt is well-formed.
@@ -65,10 +73,25 @@ func (r *Receipt) Check() error {
 			return err
 		}
 	}
+	if err := checkPayments(r.Payments); err != nil {
+		return err
+	}
 	for i := range r.Lines {
 		if err := r.Lines[i].check(); err != nil {
 			return fmt.Errorf("line %d: %w", i+1, err)
 		}
+	}
+	return nil
+}
+
+// checkPayments returns [BadRequest] unless each tender is named once, in order, with an amount.
+func checkPayments(payments []Payment) error {
+	last := Tender(0)
+	for _, p := range payments {
+		if p.Tender <= last || p.Tender > FuelCard || p.Amount <= 0 || p.Amount > MaxAmount {
+			return fmt.Errorf("%w: %s by tender %d, want each tender once, in order", BadRequest, p.Amount, p.Tender)
+		}
+		last = p.Tender
 	}
 	return nil
 }

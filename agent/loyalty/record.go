@@ -42,6 +42,9 @@ func (r *Record) outstanding(counts func(CellKey) bool) (sum Points) {
 // is changed then. over is how much the entry used beyond what these books have issued: more than zero only if the books
 // were restored from an older backup, or the station lies.
 func (r *Record) Post(key CellKey, seq Seq, e *Entry) (over Points, err error) {
+	if done, err := r.postOwn(e.Body); done || err != nil {
+		return 0, err
+	}
 	st, states := statement(e.Body)
 	p, posts := PostingOf(key.Epoch, seq, e)
 	if !states && !posts {

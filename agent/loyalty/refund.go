@@ -53,16 +53,32 @@ type RefundLine struct {
 // RefundRequest asks to refund lines of a closed sale, each named once, in the order of the receipt. No lines: all that is
 // left of the sale. The same id with the same content is the same request.
 type RefundRequest struct {
-	Sale   SaleID
-	Refund RefundID
-	Lines  []RefundLine
-	Reason string
+	Station StationID // where the sale was; zero: here
+	Sale    SaleID
+	Refund  RefundID
+	Lines   []RefundLine
+	Tender  Tender     // by which the money goes back; zero: the one that the sale names
+	Card    CardNumber // that the customer showed; empty: none. It changes nothing: points go where they came from
+	Reason  string
 	Who
+}
+
+func (r *RefundRequest) checkPlace() error {
+	if r.Station > MaxStation {
+		return fmt.Errorf("%w: station %d, at most %d", BadRequest, r.Station, MaxStation)
+	}
+	if r.Tender > FuelCard {
+		return fmt.Errorf("%w: tender %d is not known", BadRequest, r.Tender)
+	}
+	if r.Card != "" {
+		return r.Card.Check()
+	}
+	return nil
 }
 
 // Check returns [BadRequest] unless the request is well-formed.
 func (r *RefundRequest) Check() error {
-	if err := firstError(r.Sale.Check, r.Refund.Check, text("reason", r.Reason), text("cashier", r.Cashier)); err != nil {
+	if err := firstError(r.Sale.Check, r.Refund.Check, text("reason", r.Reason), r.Who.check, r.checkPlace); err != nil {
 		return err
 	}
 	return CheckRefundLines(r.Lines)
@@ -88,6 +104,7 @@ func CheckRefundLines(lines []RefundLine) error {
 // Refund is what the station keeps of a refund, inside its sale.
 type Refund struct {
 	ID       RefundID
+	Station  StationID // where it was made; zero: here
 	Op       OpID
 	Epoch    Epoch
 	Seq      Seq
@@ -119,6 +136,7 @@ func (f *Refund) same(r *RefundRequest) bool {
 
 // SaleRefunded gives a closed sale back, or a part of it.
 type SaleRefunded struct {
+	Station  StationID // where the sale was; zero: at the station that writes this
 	Sale     SaleID
 	Closed   OpID // the entry that closed the sale
 	Refund   RefundID
@@ -126,6 +144,7 @@ type SaleRefunded struct {
 	Card     CardNumber
 	Lines    []RefundLine
 	Discount Kopecks // of the lines' amounts, what points had paid
+	Tender   Tender  // by which the money went back
 	Returned []Lot   // the points that had paid it
 	Undo
 	Reason string

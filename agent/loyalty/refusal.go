@@ -48,6 +48,11 @@ const (
 	PromoUsed        Refusal = "promo_used"           // the account has used the code
 	PromoNotMet      Refusal = "promo_conditions"     // the receipt does not meet the campaign's conditions
 	CardLimit        Refusal = "card_limit"           // the account has all the cards of this kind that it may have
+	CardTaken        Refusal = "card_taken"           // the card to be issued belongs to somebody
+	NoFormsKey       Refusal = "no_forms_key"         // the station has no key to seal forms with: it cannot issue cards
+	TooOften         Refusal = "too_often"            // a velocity rule of the programme refuses it
+	ShiftEnded       Refusal = "shift_closed"         // the shift is closed
+	UnknownShift     Refusal = "unknown_shift"        // no shift of this number at this counter
 )
 
 // Error is the code.
@@ -120,5 +125,10 @@ var words = map[Refusal]Text{
 	PromoNotNow:      {"Промокод сейчас или на этой АЗС не действует", "The promo code is not valid now or at this station"},
 	PromoUsed:        {"Промокод уже использован", "The promo code has been used"},
 	PromoNotMet:      {"Условия промокода не выполнены", "The conditions of the promo code are not met"},
+	CardTaken:        {"Эта карта уже выдана. Возьмите другую", "This card has been issued already. Take another one"},
+	NoFormsKey:       {"Выдача карт на этой АЗС не настроена. Позовите техника", "Issuing cards is not set up at this station. Call the technician"},
+	TooOften:         {"Слишком много операций подряд. Позовите старшего смены", "Too many operations in a row. Call the supervisor"},
+	ShiftEnded:       {"Смена закрыта. Откройте новую", "The shift is closed. Open a new one"},
+	UnknownShift:     {"Такой смены на этой кассе нет", "This counter has no such shift"},
 	CardLimit:        {"Больше карт этого вида на счёт выпустить нельзя", "The account cannot have more cards of this kind"},
 }

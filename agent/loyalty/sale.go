@@ -48,7 +48,21 @@ type Sale struct {
 // Who says at whose hands an operation is done.
 type Who struct {
 	Cashier string
-	Shift   uint32
+	Shift   uint32 // the register's number of the shift; zero: the register has none
+	Counter string // at which counter; a shift's number is the counter's own
+}
+
+// MaxCounterText bounds the name of a counter, in bytes.
+const MaxCounterText = 64
+
+func (w *Who) check() error {
+	if err := text("cashier", w.Cashier)(); err != nil {
+		return err
+	}
+	if len(w.Counter) > MaxCounterText {
+		return fmt.Errorf("%w: counter of %d bytes, at most %d", BadRequest, len(w.Counter), MaxCounterText)
+	}
+	return plainText("counter", w.Counter)
 }
 
 // OpenRequest asks to open a sale and reserve points for it. The same id with the same content is the same request.
@@ -86,7 +100,7 @@ const MaxReason = 200
 
 // Check returns [BadRequest] unless the request is well-formed.
 func (r *OpenRequest) Check() error {
-	return firstError(r.Sale.Check, r.Card.Check, r.Receipt.Check, amount(r.Redeem), text("manual", r.Manual), text("cashier", r.Cashier))
+	return firstError(r.Sale.Check, r.Card.Check, r.Receipt.Check, amount(r.Redeem), text("manual", r.Manual), r.Who.check)
 }
 
 // Check returns [BadRequest] unless the request is well-formed.
@@ -95,12 +109,12 @@ func (r *CloseRequest) Check() error {
 	if r.Card == "" {
 		card = func() error { return nil }
 	}
-	return firstError(r.Sale.Check, card, r.Receipt.Check, amount(r.Redeem), text("manual", r.Manual), text("cashier", r.Cashier))
+	return firstError(r.Sale.Check, card, r.Receipt.Check, amount(r.Redeem), text("manual", r.Manual), r.Who.check)
 }
 
 // Check returns [BadRequest] unless the request is well-formed.
 func (r *VoidRequest) Check() error {
-	return firstError(r.Sale.Check, text("reason", r.Reason), text("cashier", r.Cashier))
+	return firstError(r.Sale.Check, text("reason", r.Reason), r.Who.check)
 }
 
 func firstError(checks ...func() error) error {

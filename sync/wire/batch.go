@@ -64,6 +64,13 @@ type Batch struct {
 	Prev    Hash        // the chain before Entries[0]
 	Entries [][]byte    // as encoded by the station; they share one buffer
 	Hashes  []Hash      // the chain after each entry
+	Forms   [][]byte    // sealed forms, which entries name by their hashes; whether one does is for the reader
+}
+
+// Form is a sealed form on its way, beside the entry that names it.
+type Form struct {
+	Seq   loyalty.Seq // of the entry
+	Bytes []byte      // at most [loyalty.MaxForm]
 }
 
 // Last is the place of the last entry.
@@ -74,16 +81,18 @@ func (b *Batch) LastHash() Hash { return b.Hashes[len(b.Hashes)-1] }
 
 // SealBatch makes the message of a run of entries that begins at first, where the chain stands at prev. It takes the
 // entries from the front as long as they fit a message, at least one and at most [MaxBatch], and says how many it took and
-// where the chain stands after them.
-func SealBatch(epoch loyalty.Epoch, first loyalty.Seq, prev Hash, entries [][]byte) (payload []byte, taken int, last Hash, err error) {
+// where the chain stands after them. Of forms it takes those of the entries it took.
+func SealBatch(epoch loyalty.Epoch, first loyalty.Seq, prev Hash, entries [][]byte, forms ...Form) (payload []byte, taken int, last Hash, err error) {
 	last = prev
-	size := 0
+	size, beside := 0, 0
+	var taking [][]byte
 	for taken < len(entries) && taken < MaxBatch {
 		n := 1 + protowire.SizeBytes(len(entries[taken]))
-		if size+n > maxBody {
+		with, m := formsOf(forms, first+loyalty.Seq(taken))
+		if size+n+beside+m > maxBody {
 			break
 		}
-		size += n
+		size, beside, taking = size+n, beside+m, append(taking, with...)
 		last = last.Next(entries[taken])
 		taken++
 	}
@@ -96,7 +105,7 @@ func SealBatch(epoch loyalty.Epoch, first loyalty.Seq, prev Hash, entries [][]by
 		body = protowire.AppendBytes(body, e)
 	}
 	m := &pb.Batch{
-		Schema: Schema, Epoch: uint32(epoch), FirstSeq: uint64(first), Count: uint32(taken), PrevHash: prev[:], LastHash: last[:], Body: body,
+		Schema: Schema, Epoch: uint32(epoch), FirstSeq: uint64(first), Count: uint32(taken), PrevHash: prev[:], LastHash: last[:], Body: body, Form: taking,
 	}
 	if size >= minPack {
 		if c := compressor.EncodeAll(body, make([]byte, 0, size)); float64(len(c)) <= worthIt*float64(size) {
@@ -106,6 +115,16 @@ func SealBatch(epoch loyalty.Epoch, first loyalty.Seq, prev Hash, entries [][]by
 	m.Crc32C = crc32.Checksum(m.Body, castagnoli)
 	payload, err = m.MarshalVT()
 	return payload, taken, last, err
+}
+
+// formsOf are the forms of an entry, and their size in a message.
+func formsOf(forms []Form, seq loyalty.Seq) (of [][]byte, size int) {
+	for _, f := range forms {
+		if f.Seq == seq && len(f.Bytes) <= loyalty.MaxForm {
+			of, size = append(of, f.Bytes), size+1+protowire.SizeBytes(len(f.Bytes))
+		}
+	}
+	return of, size
 }
 
 // OpenBatch reads the message of a batch and checks it. Every error is an [ErrMessage].
@@ -126,7 +145,12 @@ func OpenBatch(payload []byte) (*Batch, error) {
 	case crc32.Checksum(m.Body, castagnoli) != m.Crc32C:
 		return nil, fmt.Errorf("%w: batch with a wrong checksum", ErrMessage)
 	}
-	b := &Batch{Epoch: loyalty.Epoch(m.Epoch), First: loyalty.Seq(m.FirstSeq)}
+	b := &Batch{Epoch: loyalty.Epoch(m.Epoch), First: loyalty.Seq(m.FirstSeq), Forms: m.Form}
+	for _, f := range m.Form {
+		if len(f) > loyalty.MaxForm || len(m.Form) > int(m.Count) {
+			return nil, fmt.Errorf("%w: batch with %d forms, one of %d bytes", ErrMessage, len(m.Form), len(f))
+		}
+	}
 	if b.Prev, err = ParseHash(m.PrevHash); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,21 @@ func (d *decoder) account(v uint64) loyalty.AccountID {
 	return loyalty.AccountID(v)
 }
 
+// station is a station, or zero for none.
+func (d *decoder) station(v uint32) loyalty.StationID {
+	if v > uint32(loyalty.MaxStation) {
+		d.fail("station %d", v)
+		return 0
+	}
+	return loyalty.StationID(v)
+}
+
+func (d *decoder) enrolled(v uint32) {
+	if d.station(v) == 0 {
+		d.fail("station %d", v)
+	}
+}
+
 func (d *decoder) card(s string) loyalty.CardNumber {
 	if s != "" {
 		d.check(loyalty.CardNumber(s).Check())
@@ -164,6 +179,13 @@ func (d *decoder) receipt(m *pb.Receipt) loyalty.Receipt {
 			Volume: loyalty.Millilitres(d.points(l.Volume)), Count: int64(d.points(l.Count)), Amount: loyalty.Kopecks(d.points(l.Amount)),
 		})
 	}
+	if len(m.Payments) > loyalty.MaxPayments {
+		d.fail("%d payments", len(m.Payments))
+		return r
+	}
+	for _, p := range m.Payments {
+		r.Payments = append(r.Payments, loyalty.Payment{Tender: loyalty.Tender(min(p.Tender, 255)), Amount: loyalty.Kopecks(d.points(p.Amount))})
+	}
 	d.check(r.Check())
 	return r
 }
@@ -248,6 +270,9 @@ func FromReceipt(r *loyalty.Receipt) *pb.Receipt {
 		lines[i].Kind, lines[i].Code, lines[i].Group = uint32(l.Kind), l.Code, l.Group
 		lines[i].Volume, lines[i].Count, lines[i].Amount = uint64(l.Volume), uint64(l.Count), uint64(l.Amount)
 		m.Lines[i] = &lines[i]
+	}
+	for _, p := range r.Payments {
+		m.Payments = append(m.Payments, &pb.Payment{Tender: uint32(p.Tender), Amount: uint64(p.Amount)})
 	}
 	return m
 }

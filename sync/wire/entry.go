@@ -19,7 +19,7 @@ const MaxEntry = MaxMessage - 1024
 func EncodeEntry(e *loyalty.Entry) ([]byte, error) {
 	m := &pb.Entry{
 		At: int64(e.At), Mono: e.Mono, Clock: uint32(e.Clock), Op: e.Op[:],
-		Cashier: e.Cashier, Shift: e.Shift, Programme: e.Programme,
+		Cashier: e.Cashier, Shift: e.Shift, Counter: e.Counter, Programme: e.Programme,
 	}
 	switch b := e.Body.(type) {
 	case loyalty.Started:
@@ -48,6 +48,9 @@ func EncodeEntry(e *loyalty.Entry) ([]byte, error) {
 			Account: uint64(b.Account), Statement: FromStatement(b.Statement),
 		}}
 	default:
+		if setMore(m, e.Body) {
+			break
+		}
 		return nil, fmt.Errorf("encode an entry of type %T: %w", b, ErrMessage)
 	}
 	if n := m.SizeVT(); n > MaxEntry {
@@ -71,13 +74,16 @@ func DecodeEntry(b []byte) (*loyalty.Entry, error) {
 	}
 	e := &loyalty.Entry{
 		At: loyalty.Instant(m.At), Mono: m.Mono, Clock: loyalty.ClockMark(m.Clock), Op: op,
-		Cashier: m.Cashier, Shift: m.Shift, Programme: m.Programme,
+		Cashier: m.Cashier, Shift: m.Shift, Counter: m.Counter, Programme: m.Programme,
 	}
 	if m.Clock > uint32(loyalty.ClockAhead) {
 		return nil, fmt.Errorf("%w: clock mark %d", ErrMessage, m.Clock)
 	}
 	if len(e.Cashier) > loyalty.MaxReason {
 		return nil, fmt.Errorf("%w: cashier of %d bytes", ErrMessage, len(e.Cashier))
+	}
+	if len(e.Counter) > loyalty.MaxCounterText {
+		return nil, fmt.Errorf("%w: counter of %d bytes", ErrMessage, len(e.Counter))
 	}
 	e.Body, err = toBody(&m)
 	if err != nil {
@@ -124,6 +130,9 @@ func toBody(m *pb.Entry) (loyalty.Body, error) {
 	case *pb.Entry_CellReturned:
 		body = loyalty.CellReturned{Account: d.account(b.CellReturned.Account), Statement: d.statement(b.CellReturned.Statement)}
 	default:
+		if body = d.more(m); body != nil {
+			break
+		}
 		return nil, fmt.Errorf("%w: entry of a kind this version does not know", ErrMessage)
 	}
 	return body, d.err

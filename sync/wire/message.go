@@ -50,7 +50,7 @@ func Decode[T any, P interface {
 func (d *decoder) fields(m any) {
 	switch m := m.(type) {
 	case *pb.Hello:
-		d.station(m.Station)
+		d.enrolled(m.Station)
 		d.size("last hash", m.LastHash, len(Hash{}))
 		d.size("nonce", m.Nonce, len(Nonce{}))
 		d.size("boot id", m.Boot, 16)
@@ -84,18 +84,12 @@ func (d *decoder) fields(m any) {
 			d.fail("down-stream from %d back to %d", m.After, m.Through)
 		}
 	case *pb.State:
-		d.station(m.Station)
+		d.enrolled(m.Station)
 		d.most("version", len(m.Version), MaxVersion)
 		d.most("scanners", len(m.Scanners), MaxScanners)
 		for _, s := range m.Scanners {
 			d.text(s.Name)
 		}
-	}
-}
-
-func (d *decoder) station(v uint32) {
-	if v == 0 || loyalty.StationID(v) > loyalty.MaxStation {
-		d.fail("station %d", v)
 	}
 }
 

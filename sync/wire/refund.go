@@ -9,7 +9,7 @@ func fromRefunded(r *loyalty.SaleRefunded) *pb.SaleRefunded {
 	return &pb.SaleRefunded{
 		Sale: string(r.Sale), Closed: opBytes(r.Closed), Refund: string(r.Refund), Account: uint64(r.Account), Card: string(r.Card),
 		Lines: FromRefundLines(r.Lines), Discount: uint64(r.Discount), Returned: fromLots(r.Returned), Clawed: fromLots(r.Clawed),
-		Uncounted: fromTallies(r.Uncounted), Reason: r.Reason,
+		Uncounted: fromTallies(r.Uncounted), Reason: r.Reason, Station: uint32(r.Station), Tender: uint32(r.Tender),
 	}
 }
 
@@ -18,6 +18,10 @@ func (d *decoder) refunded(m *pb.SaleRefunded) loyalty.SaleRefunded {
 		Sale: d.sale(m.Sale), Closed: d.op(m.Closed), Refund: loyalty.RefundID(m.Refund), Account: d.account(m.Account), Card: d.card(m.Card),
 		Lines: d.refundLines(m.Lines), Discount: loyalty.Kopecks(d.points(m.Discount)), Returned: d.lots(m.Returned),
 		Undo: loyalty.Undo{Clawed: d.lots(m.Clawed), Uncounted: d.tallies(m.Uncounted)}, Reason: d.text(m.Reason),
+		Station: d.station(m.Station), Tender: loyalty.Tender(min(m.Tender, 255)),
+	}
+	if r.Tender > loyalty.FuelCard {
+		d.fail("tender %d", m.Tender)
 	}
 	d.check(r.Refund.Check())
 	return r

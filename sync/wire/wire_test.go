@@ -50,13 +50,14 @@ func chunks(s string, n int) (out []string) {
 
 var (
 	op   = loyalty.NewOpID(1_764_000_000_000, [10]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
-	fuel = loyalty.Receipt{Tender: 1, Lines: []loyalty.Line{{Kind: 1, Code: "95", Group: "fuel", Volume: 31500, Amount: 170100}}, Promo: []string{"summer"}}
+	fuel = loyalty.Receipt{Tender: 1, Payments: []loyalty.Payment{{Tender: 1, Amount: 100_00}, {Tender: 2, Amount: 1561_00}}, Lines: []loyalty.Line{{Kind: 1, Code: "95", Group: "fuel", Volume: 31500, Amount: 170100}}, Promo: []string{"summer"}}
 	stmt = loyalty.Statement{Used: 1000, Voided: 200, Returned: 300}
 )
 
 // samples are one entry of every kind, every field set.
 func samples() map[string]*loyalty.Entry {
-	head := loyalty.Entry{At: 1_764_000_000_123, Mono: 987654, Clock: loyalty.ClockGood, Op: op, Cashier: "Иванова", Shift: 12, Programme: 3}
+	head := loyalty.Entry{At: 1_764_000_000_123, Mono: 987654, Clock: loyalty.ClockGood, Op: op, Cashier: "Иванова", Shift: 12, Counter: "2", Programme: 3}
+	hash := loyalty.FormHash{1, 2, 3}
 	out := map[string]*loyalty.Entry{}
 	for name, b := range map[string]loyalty.Body{
 		"started":     loyalty.Started{Boot: [16]byte{1, 2, 3}, Version: "1.2.3", Wall: 1_764_000_000_100},
@@ -70,7 +71,7 @@ func samples() map[string]*loyalty.Entry {
 		},
 		"sale-voided": loyalty.SaleVoided{Sale: "S-1", Opened: op, Account: 42, Statement: stmt, Reason: "driver left", Resolved: true},
 		"sale-refunded": loyalty.SaleRefunded{
-			Sale: "S-1", Closed: op, Refund: "R-1", Account: 42, Card: "7005000000009015", Reason: "bad fuel", Discount: 1333,
+			Station: 9, Tender: loyalty.Cashless, Sale: "S-1", Closed: op, Refund: "R-1", Account: 42, Card: "7005000000009015", Reason: "bad fuel", Discount: 1333,
 			Lines:    []loyalty.RefundLine{{Line: 1, Volume: 10_500, Amount: 56_700}, {Line: 3, Count: 1000, Amount: 1}},
 			Returned: []loyalty.Lot{{Amount: 1333, Expires: 1_780_000_000_000}},
 			Undo: loyalty.Undo{
@@ -79,6 +80,23 @@ func samples() map[string]*loyalty.Entry {
 			},
 		},
 		"cell-returned": loyalty.CellReturned{Account: 42, Statement: stmt},
+		"card-issued":   loyalty.CardIssued{Card: "7005000000009016", Kind: loyalty.AdditionalCard, For: "7005000000009015", Replaces: true, Form: hash},
+		"shift-opened":  loyalty.ShiftOpened{},
+		"shift-closed": loyalty.ShiftClosed{
+			OpenedAt: 1_764_000_000_000, Implied: true, Differs: true,
+			Cashiers: []loyalty.CashierTotals{{Cashier: "Иванова", Totals: loyalty.Totals{Sales: 3, Gross: 500_00, Paid: [3]loyalty.Kopecks{100_00, 400_00}, Earned: 7}}},
+			Stated:   []loyalty.Figure{{Name: "sales", Amount: 4}, {Name: "cash", Amount: 100_00}},
+		},
+		"alerted": loyalty.Alerted{Rule: "same-card", Account: 42, Card: "7005000000009015", Sale: "S-1", Count: 5, AtMost: 4, Refused: true},
+		"adjusted": loyalty.Adjusted{
+			Account: 42, Partner: "Кофе", Ref: "2026-11/17", Accrued: []loyalty.Lot{{Amount: 500}}, Reason: "ошибка кассы", Operator: "петрова",
+			Undo: loyalty.Undo{Clawed: []loyalty.Lot{{Amount: 5}}},
+		},
+		"account-changed":   loyalty.AccountChanged{Account: 42, State: loyalty.AccruesOnly, Joined: 5, RedeemOn: true, Reason: "заявление", Operator: "петрова"},
+		"card-changed":      loyalty.CardChanged{Account: 42, Card: "7005000000009015", Kind: loyalty.VirtualCard, State: loyalty.Blocked, MayRedeem: true, Reason: "потеряна", Operator: "петрова"},
+		"account-advanced":  loyalty.AccountAdvanced{Account: 42, Through: 1_764_000_000_000, Activated: 5, Expired: 6, Before: "green", After: "gold"},
+		"account-burned":    loyalty.AccountBurned{Account: 42, Burned: 500, Reason: "заявление", Operator: "петрова"},
+		"account-forgotten": loyalty.AccountForgotten{Account: 42, Forms: []loyalty.FormHash{hash}, Reason: "заявление", Operator: "петрова"},
 	} {
 		e := head
 		e.Body = b

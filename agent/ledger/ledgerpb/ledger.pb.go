@@ -385,6 +385,7 @@ type Request struct {
 	Cashier       string                 `protobuf:"bytes,6,opt,name=cashier,proto3" json:"cashier,omitempty"`
 	Shift         uint32                 `protobuf:"varint,7,opt,name=shift,proto3" json:"shift,omitempty"`
 	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	Counter       string                 `protobuf:"bytes,9,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -471,6 +472,13 @@ func (x *Request) GetShift() uint32 {
 func (x *Request) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *Request) GetCounter() string {
+	if x != nil {
+		return x.Counter
 	}
 	return ""
 }
@@ -992,6 +1000,7 @@ type Refund struct {
 	Reason        string                 `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
 	Cashier       string                 `protobuf:"bytes,16,opt,name=cashier,proto3" json:"cashier,omitempty"`
 	Shift         uint32                 `protobuf:"varint,17,opt,name=shift,proto3" json:"shift,omitempty"`
+	Station       uint32                 `protobuf:"varint,18,opt,name=station,proto3" json:"station,omitempty"` // where it was made, 0: here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1145,6 +1154,345 @@ func (x *Refund) GetShift() uint32 {
 	return 0
 }
 
+func (x *Refund) GetStation() uint32 {
+	if x != nil {
+		return x.Station
+	}
+	return 0
+}
+
+// Shift is a shift of a counter; see loyalty.Shift.
+type Shift struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Closed        bool                   `protobuf:"varint,1,opt,name=closed,proto3" json:"closed,omitempty"`
+	Implied       bool                   `protobuf:"varint,2,opt,name=implied,proto3" json:"implied,omitempty"`
+	OpenedAt      int64                  `protobuf:"varint,3,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	ClosedAt      int64                  `protobuf:"varint,4,opt,name=closed_at,json=closedAt,proto3" json:"closed_at,omitempty"`
+	OpenedBy      string                 `protobuf:"bytes,5,opt,name=opened_by,json=openedBy,proto3" json:"opened_by,omitempty"`
+	ClosedBy      string                 `protobuf:"bytes,6,opt,name=closed_by,json=closedBy,proto3" json:"closed_by,omitempty"`
+	Cashiers      [][]byte               `protobuf:"bytes,7,rep,name=cashiers,proto3" json:"cashiers,omitempty"` // azs.v1.CashierTotals
+	Stated        [][]byte               `protobuf:"bytes,8,rep,name=stated,proto3" json:"stated,omitempty"`     // azs.v1.Figure
+	Differs       bool                   `protobuf:"varint,9,opt,name=differs,proto3" json:"differs,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,10,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the entry that closed it
+	Seq           uint64                 `protobuf:"varint,11,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shift) Reset() {
+	*x = Shift{}
+	mi := &file_ledger_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shift) ProtoMessage() {}
+
+func (x *Shift) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shift.ProtoReflect.Descriptor instead.
+func (*Shift) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Shift) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *Shift) GetImplied() bool {
+	if x != nil {
+		return x.Implied
+	}
+	return false
+}
+
+func (x *Shift) GetOpenedAt() int64 {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return 0
+}
+
+func (x *Shift) GetClosedAt() int64 {
+	if x != nil {
+		return x.ClosedAt
+	}
+	return 0
+}
+
+func (x *Shift) GetOpenedBy() string {
+	if x != nil {
+		return x.OpenedBy
+	}
+	return ""
+}
+
+func (x *Shift) GetClosedBy() string {
+	if x != nil {
+		return x.ClosedBy
+	}
+	return ""
+}
+
+func (x *Shift) GetCashiers() [][]byte {
+	if x != nil {
+		return x.Cashiers
+	}
+	return nil
+}
+
+func (x *Shift) GetStated() [][]byte {
+	if x != nil {
+		return x.Stated
+	}
+	return nil
+}
+
+func (x *Shift) GetDiffers() bool {
+	if x != nil {
+		return x.Differs
+	}
+	return false
+}
+
+func (x *Shift) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Shift) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// Watch is what a velocity rule has counted for one subject.
+type Watch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tallies       [][]byte               `protobuf:"bytes,1,rep,name=tallies,proto3" json:"tallies,omitempty"` // azs.v1.Tally
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Watch) Reset() {
+	*x = Watch{}
+	mi := &file_ledger_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Watch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Watch) ProtoMessage() {}
+
+func (x *Watch) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Watch.ProtoReflect.Descriptor instead.
+func (*Watch) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Watch) GetTallies() [][]byte {
+	if x != nil {
+		return x.Tallies
+	}
+	return nil
+}
+
+// Issued is a card that was given out here.
+type Issued struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Op            []byte                 `protobuf:"bytes,1,opt,name=op,proto3" json:"op,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	Kind          uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	For           string                 `protobuf:"bytes,4,opt,name=for,proto3" json:"for,omitempty"`
+	Replaces      bool                   `protobuf:"varint,5,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	Form          []byte                 `protobuf:"bytes,6,opt,name=form,proto3" json:"form,omitempty"`    // SHA-256 of the sealed form; empty: none
+	Epoch         uint32                 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"` // of its entry
+	Seq           uint64                 `protobuf:"varint,8,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issued) Reset() {
+	*x = Issued{}
+	mi := &file_ledger_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issued) ProtoMessage() {}
+
+func (x *Issued) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issued.ProtoReflect.Descriptor instead.
+func (*Issued) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Issued) GetOp() []byte {
+	if x != nil {
+		return x.Op
+	}
+	return nil
+}
+
+func (x *Issued) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Issued) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Issued) GetFor() string {
+	if x != nil {
+		return x.For
+	}
+	return ""
+}
+
+func (x *Issued) GetReplaces() bool {
+	if x != nil {
+		return x.Replaces
+	}
+	return false
+}
+
+func (x *Issued) GetForm() []byte {
+	if x != nil {
+		return x.Form
+	}
+	return nil
+}
+
+func (x *Issued) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Issued) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// Form is a sealed form that headquarters does not have yet.
+type Form struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sealed        []byte                 `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the entry that names it
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Form) Reset() {
+	*x = Form{}
+	mi := &file_ledger_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Form) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Form) ProtoMessage() {}
+
+func (x *Form) ProtoReflect() protoreflect.Message {
+	mi := &file_ledger_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Form.ProtoReflect.Descriptor instead.
+func (*Form) Descriptor() ([]byte, []int) {
+	return file_ledger_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Form) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *Form) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Form) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 // Programme is a programme file as it came.
 type Programme struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1156,7 +1504,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_ledger_proto_msgTypes[9]
+	mi := &file_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1516,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[9]
+	mi := &file_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1529,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{9}
+	return file_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Programme) GetSource() []byte {
@@ -1209,7 +1557,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_ledger_proto_msgTypes[10]
+	mi := &file_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1569,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[10]
+	mi := &file_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1582,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{10}
+	return file_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Quarantined) GetOp() []byte {
@@ -1265,7 +1613,7 @@ type Witness struct {
 
 func (x *Witness) Reset() {
 	*x = Witness{}
-	mi := &file_ledger_proto_msgTypes[11]
+	mi := &file_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1625,7 @@ func (x *Witness) String() string {
 func (*Witness) ProtoMessage() {}
 
 func (x *Witness) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[11]
+	mi := &file_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1638,7 @@ func (x *Witness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Witness.ProtoReflect.Descriptor instead.
 func (*Witness) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{11}
+	return file_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Witness) GetStation() uint32 {
@@ -1338,7 +1686,7 @@ type Alarms struct {
 
 func (x *Alarms) Reset() {
 	*x = Alarms{}
-	mi := &file_ledger_proto_msgTypes[12]
+	mi := &file_ledger_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1698,7 @@ func (x *Alarms) String() string {
 func (*Alarms) ProtoMessage() {}
 
 func (x *Alarms) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[12]
+	mi := &file_ledger_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1711,7 @@ func (x *Alarms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarms.ProtoReflect.Descriptor instead.
 func (*Alarms) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{12}
+	return file_ledger_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Alarms) GetAlarms() []*Alarm {
@@ -1385,7 +1733,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_ledger_proto_msgTypes[13]
+	mi := &file_ledger_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1745,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[13]
+	mi := &file_ledger_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1758,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{13}
+	return file_ledger_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Alarm) GetAt() int64 {
@@ -1484,7 +1832,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\x04used\x18\x02 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06voided\x18\x03 \x01(\x04R\x06voided\x12\x1a\n" +
 	"\breturned\x18\x04 \x01(\x04R\breturned\x12\x1a\n" +
-	"\breserved\x18\x05 \x01(\x04R\breserved\"\xcb\x01\n" +
+	"\breserved\x18\x05 \x01(\x04R\breserved\"\xe5\x01\n" +
 	"\aRequest\x12\x12\n" +
 	"\x04card\x18\x01 \x01(\tR\x04card\x12\x18\n" +
 	"\areceipt\x18\x02 \x01(\fR\areceipt\x12\x16\n" +
@@ -1493,7 +1841,8 @@ const file_ledger_proto_rawDesc = "" +
 	"\bresolved\x18\x05 \x01(\bR\bresolved\x12\x18\n" +
 	"\acashier\x18\x06 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\a \x01(\rR\x05shift\x12\x16\n" +
-	"\x06reason\x18\b \x01(\tR\x06reason\"\x8c\x03\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x18\n" +
+	"\acounter\x18\t \x01(\tR\acounter\"\x8c\x03\n" +
 	"\x05Quote\x12\x1c\n" +
 	"\tprogramme\x18\x01 \x01(\rR\tprogramme\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x16\n" +
@@ -1545,7 +1894,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\x05shift\x18\x11 \x01(\rR\x05shift\x12\x1b\n" +
 	"\tepoch_end\x18\x12 \x01(\rR\bepochEnd\x12&\n" +
 	"\x04paid\x18\x13 \x03(\v2\x12.azs.ledger.v1.LotR\x04paid\x12/\n" +
-	"\arefunds\x18\x14 \x03(\v2\x15.azs.ledger.v1.RefundR\arefunds\"\xf8\x02\n" +
+	"\arefunds\x18\x14 \x03(\v2\x15.azs.ledger.v1.RefundR\arefunds\"\x92\x03\n" +
 	"\x06Refund\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\fR\x02op\x12\x14\n" +
@@ -1564,7 +1913,36 @@ const file_ledger_proto_rawDesc = "" +
 	"\x04debt\x18\x0e \x01(\x03R\x04debt\x12\x16\n" +
 	"\x06reason\x18\x0f \x01(\tR\x06reason\x12\x18\n" +
 	"\acashier\x18\x10 \x01(\tR\acashier\x12\x14\n" +
-	"\x05shift\x18\x11 \x01(\rR\x05shift\"<\n" +
+	"\x05shift\x18\x11 \x01(\rR\x05shift\x12\x18\n" +
+	"\astation\x18\x12 \x01(\rR\astation\"\xa3\x02\n" +
+	"\x05Shift\x12\x16\n" +
+	"\x06closed\x18\x01 \x01(\bR\x06closed\x12\x18\n" +
+	"\aimplied\x18\x02 \x01(\bR\aimplied\x12\x1b\n" +
+	"\topened_at\x18\x03 \x01(\x03R\bopenedAt\x12\x1b\n" +
+	"\tclosed_at\x18\x04 \x01(\x03R\bclosedAt\x12\x1b\n" +
+	"\topened_by\x18\x05 \x01(\tR\bopenedBy\x12\x1b\n" +
+	"\tclosed_by\x18\x06 \x01(\tR\bclosedBy\x12\x1a\n" +
+	"\bcashiers\x18\a \x03(\fR\bcashiers\x12\x16\n" +
+	"\x06stated\x18\b \x03(\fR\x06stated\x12\x18\n" +
+	"\adiffers\x18\t \x01(\bR\adiffers\x12\x14\n" +
+	"\x05epoch\x18\n" +
+	" \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\v \x01(\x04R\x03seq\"!\n" +
+	"\x05Watch\x12\x18\n" +
+	"\atallies\x18\x01 \x03(\fR\atallies\"\xa6\x01\n" +
+	"\x06Issued\x12\x0e\n" +
+	"\x02op\x18\x01 \x01(\fR\x02op\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\rR\x04kind\x12\x10\n" +
+	"\x03for\x18\x04 \x01(\tR\x03for\x12\x1a\n" +
+	"\breplaces\x18\x05 \x01(\bR\breplaces\x12\x12\n" +
+	"\x04form\x18\x06 \x01(\fR\x04form\x12\x14\n" +
+	"\x05epoch\x18\a \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\b \x01(\x04R\x03seq\"F\n" +
+	"\x04Form\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\"<\n" +
 	"\tProgramme\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\fR\x06source\x12\x17\n" +
 	"\afrom_hq\x18\x02 \x01(\bR\x06fromHq\"5\n" +
@@ -1597,7 +1975,7 @@ func file_ledger_proto_rawDescGZIP() []byte {
 	return file_ledger_proto_rawDescData
 }
 
-var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_ledger_proto_goTypes = []any{
 	(*State)(nil),       // 0: azs.ledger.v1.State
 	(*Counters)(nil),    // 1: azs.ledger.v1.Counters
@@ -1608,11 +1986,15 @@ var file_ledger_proto_goTypes = []any{
 	(*Progress)(nil),    // 6: azs.ledger.v1.Progress
 	(*Sale)(nil),        // 7: azs.ledger.v1.Sale
 	(*Refund)(nil),      // 8: azs.ledger.v1.Refund
-	(*Programme)(nil),   // 9: azs.ledger.v1.Programme
-	(*Quarantined)(nil), // 10: azs.ledger.v1.Quarantined
-	(*Witness)(nil),     // 11: azs.ledger.v1.Witness
-	(*Alarms)(nil),      // 12: azs.ledger.v1.Alarms
-	(*Alarm)(nil),       // 13: azs.ledger.v1.Alarm
+	(*Shift)(nil),       // 9: azs.ledger.v1.Shift
+	(*Watch)(nil),       // 10: azs.ledger.v1.Watch
+	(*Issued)(nil),      // 11: azs.ledger.v1.Issued
+	(*Form)(nil),        // 12: azs.ledger.v1.Form
+	(*Programme)(nil),   // 13: azs.ledger.v1.Programme
+	(*Quarantined)(nil), // 14: azs.ledger.v1.Quarantined
+	(*Witness)(nil),     // 15: azs.ledger.v1.Witness
+	(*Alarms)(nil),      // 16: azs.ledger.v1.Alarms
+	(*Alarm)(nil),       // 17: azs.ledger.v1.Alarm
 }
 var file_ledger_proto_depIdxs = []int32{
 	1,  // 0: azs.ledger.v1.State.counters:type_name -> azs.ledger.v1.Counters
@@ -1624,7 +2006,7 @@ var file_ledger_proto_depIdxs = []int32{
 	4,  // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
 	5,  // 7: azs.ledger.v1.Sale.paid:type_name -> azs.ledger.v1.Lot
 	8,  // 8: azs.ledger.v1.Sale.refunds:type_name -> azs.ledger.v1.Refund
-	13, // 9: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
+	17, // 9: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
 	10, // [10:10] is the sub-list for method output_type
 	10, // [10:10] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
@@ -1643,7 +2025,7 @@ func file_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ledger_proto_rawDesc), len(file_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

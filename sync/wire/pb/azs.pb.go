@@ -350,6 +350,7 @@ type Receipt struct {
 	Lines         []*Line                `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
 	Tender        uint32                 `protobuf:"varint,2,opt,name=tender,proto3" json:"tender,omitempty"`
 	Promo         []string               `protobuf:"bytes,3,rep,name=promo,proto3" json:"promo,omitempty"`
+	Payments      []*Payment             `protobuf:"bytes,4,rep,name=payments,proto3" json:"payments,omitempty"` // none: tender pays all that points do not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -405,6 +406,65 @@ func (x *Receipt) GetPromo() []string {
 	return nil
 }
 
+func (x *Receipt) GetPayments() []*Payment {
+	if x != nil {
+		return x.Payments
+	}
+	return nil
+}
+
+type Payment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tender        uint32                 `protobuf:"varint,1,opt,name=tender,proto3" json:"tender,omitempty"`
+	Amount        uint64                 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"` // kopecks
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Payment) Reset() {
+	*x = Payment{}
+	mi := &file_azs_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Payment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Payment) ProtoMessage() {}
+
+func (x *Payment) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Payment.ProtoReflect.Descriptor instead.
+func (*Payment) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Payment) GetTender() uint32 {
+	if x != nil {
+		return x.Tender
+	}
+	return 0
+}
+
+func (x *Payment) GetAmount() uint64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
 type Statement struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Used          uint64                 `protobuf:"varint,1,opt,name=used,proto3" json:"used,omitempty"`
@@ -416,7 +476,7 @@ type Statement struct {
 
 func (x *Statement) Reset() {
 	*x = Statement{}
-	mi := &file_azs_proto_msgTypes[5]
+	mi := &file_azs_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +488,7 @@ func (x *Statement) String() string {
 func (*Statement) ProtoMessage() {}
 
 func (x *Statement) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[5]
+	mi := &file_azs_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +501,7 @@ func (x *Statement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Statement.ProtoReflect.Descriptor instead.
 func (*Statement) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{5}
+	return file_azs_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Statement) GetUsed() uint64 {
@@ -475,6 +535,7 @@ type Entry struct {
 	Cashier   string                 `protobuf:"bytes,5,opt,name=cashier,proto3" json:"cashier,omitempty"`
 	Shift     uint32                 `protobuf:"varint,6,opt,name=shift,proto3" json:"shift,omitempty"`
 	Programme uint32                 `protobuf:"varint,7,opt,name=programme,proto3" json:"programme,omitempty"`
+	Counter   string                 `protobuf:"bytes,8,opt,name=counter,proto3" json:"counter,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Entry_Started
@@ -483,6 +544,16 @@ type Entry struct {
 	//	*Entry_SaleVoided
 	//	*Entry_CellReturned
 	//	*Entry_SaleRefunded
+	//	*Entry_CardIssued
+	//	*Entry_ShiftOpened
+	//	*Entry_ShiftClosed
+	//	*Entry_Alerted
+	//	*Entry_Adjusted
+	//	*Entry_AccountChanged
+	//	*Entry_CardChanged
+	//	*Entry_AccountAdvanced
+	//	*Entry_AccountBurned
+	//	*Entry_AccountForgotten
 	Body          isEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -490,7 +561,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_azs_proto_msgTypes[6]
+	mi := &file_azs_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -502,7 +573,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[6]
+	mi := &file_azs_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -515,7 +586,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{6}
+	return file_azs_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Entry) GetAt() int64 {
@@ -565,6 +636,13 @@ func (x *Entry) GetProgramme() uint32 {
 		return x.Programme
 	}
 	return 0
+}
+
+func (x *Entry) GetCounter() string {
+	if x != nil {
+		return x.Counter
+	}
+	return ""
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -628,6 +706,96 @@ func (x *Entry) GetSaleRefunded() *SaleRefunded {
 	return nil
 }
 
+func (x *Entry) GetCardIssued() *CardIssued {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_CardIssued); ok {
+			return x.CardIssued
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetShiftOpened() *ShiftOpened {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_ShiftOpened); ok {
+			return x.ShiftOpened
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetShiftClosed() *ShiftClosed {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_ShiftClosed); ok {
+			return x.ShiftClosed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAlerted() *Alerted {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_Alerted); ok {
+			return x.Alerted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAdjusted() *Adjusted {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_Adjusted); ok {
+			return x.Adjusted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountChanged() *AccountChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_AccountChanged); ok {
+			return x.AccountChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetCardChanged() *CardChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_CardChanged); ok {
+			return x.CardChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountAdvanced() *AccountAdvanced {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_AccountAdvanced); ok {
+			return x.AccountAdvanced
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountBurned() *AccountBurned {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_AccountBurned); ok {
+			return x.AccountBurned
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAccountForgotten() *AccountForgotten {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_AccountForgotten); ok {
+			return x.AccountForgotten
+		}
+	}
+	return nil
+}
+
 type isEntry_Body interface {
 	isEntry_Body()
 }
@@ -656,6 +824,46 @@ type Entry_SaleRefunded struct {
 	SaleRefunded *SaleRefunded `protobuf:"bytes,21,opt,name=sale_refunded,json=saleRefunded,proto3,oneof"`
 }
 
+type Entry_CardIssued struct {
+	CardIssued *CardIssued `protobuf:"bytes,22,opt,name=card_issued,json=cardIssued,proto3,oneof"`
+}
+
+type Entry_ShiftOpened struct {
+	ShiftOpened *ShiftOpened `protobuf:"bytes,23,opt,name=shift_opened,json=shiftOpened,proto3,oneof"`
+}
+
+type Entry_ShiftClosed struct {
+	ShiftClosed *ShiftClosed `protobuf:"bytes,24,opt,name=shift_closed,json=shiftClosed,proto3,oneof"`
+}
+
+type Entry_Alerted struct {
+	Alerted *Alerted `protobuf:"bytes,25,opt,name=alerted,proto3,oneof"`
+}
+
+type Entry_Adjusted struct {
+	Adjusted *Adjusted `protobuf:"bytes,40,opt,name=adjusted,proto3,oneof"`
+}
+
+type Entry_AccountChanged struct {
+	AccountChanged *AccountChanged `protobuf:"bytes,41,opt,name=account_changed,json=accountChanged,proto3,oneof"`
+}
+
+type Entry_CardChanged struct {
+	CardChanged *CardChanged `protobuf:"bytes,42,opt,name=card_changed,json=cardChanged,proto3,oneof"`
+}
+
+type Entry_AccountAdvanced struct {
+	AccountAdvanced *AccountAdvanced `protobuf:"bytes,43,opt,name=account_advanced,json=accountAdvanced,proto3,oneof"`
+}
+
+type Entry_AccountBurned struct {
+	AccountBurned *AccountBurned `protobuf:"bytes,44,opt,name=account_burned,json=accountBurned,proto3,oneof"`
+}
+
+type Entry_AccountForgotten struct {
+	AccountForgotten *AccountForgotten `protobuf:"bytes,45,opt,name=account_forgotten,json=accountForgotten,proto3,oneof"`
+}
+
 func (*Entry_Started) isEntry_Body() {}
 
 func (*Entry_SaleOpened) isEntry_Body() {}
@@ -668,6 +876,26 @@ func (*Entry_CellReturned) isEntry_Body() {}
 
 func (*Entry_SaleRefunded) isEntry_Body() {}
 
+func (*Entry_CardIssued) isEntry_Body() {}
+
+func (*Entry_ShiftOpened) isEntry_Body() {}
+
+func (*Entry_ShiftClosed) isEntry_Body() {}
+
+func (*Entry_Alerted) isEntry_Body() {}
+
+func (*Entry_Adjusted) isEntry_Body() {}
+
+func (*Entry_AccountChanged) isEntry_Body() {}
+
+func (*Entry_CardChanged) isEntry_Body() {}
+
+func (*Entry_AccountAdvanced) isEntry_Body() {}
+
+func (*Entry_AccountBurned) isEntry_Body() {}
+
+func (*Entry_AccountForgotten) isEntry_Body() {}
+
 type Started struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Boot          []byte                 `protobuf:"bytes,1,opt,name=boot,proto3" json:"boot,omitempty"`
@@ -679,7 +907,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_azs_proto_msgTypes[7]
+	mi := &file_azs_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +919,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[7]
+	mi := &file_azs_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +932,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{7}
+	return file_azs_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Started) GetBoot() []byte {
@@ -743,7 +971,7 @@ type SaleOpened struct {
 
 func (x *SaleOpened) Reset() {
 	*x = SaleOpened{}
-	mi := &file_azs_proto_msgTypes[8]
+	mi := &file_azs_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +983,7 @@ func (x *SaleOpened) String() string {
 func (*SaleOpened) ProtoMessage() {}
 
 func (x *SaleOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[8]
+	mi := &file_azs_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +996,7 @@ func (x *SaleOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleOpened.ProtoReflect.Descriptor instead.
 func (*SaleOpened) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{8}
+	return file_azs_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SaleOpened) GetSale() string {
@@ -844,7 +1072,7 @@ type SaleClosed struct {
 
 func (x *SaleClosed) Reset() {
 	*x = SaleClosed{}
-	mi := &file_azs_proto_msgTypes[9]
+	mi := &file_azs_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +1084,7 @@ func (x *SaleClosed) String() string {
 func (*SaleClosed) ProtoMessage() {}
 
 func (x *SaleClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[9]
+	mi := &file_azs_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +1097,7 @@ func (x *SaleClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleClosed.ProtoReflect.Descriptor instead.
 func (*SaleClosed) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{9}
+	return file_azs_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SaleClosed) GetSale() string {
@@ -998,7 +1226,7 @@ type SaleVoided struct {
 
 func (x *SaleVoided) Reset() {
 	*x = SaleVoided{}
-	mi := &file_azs_proto_msgTypes[10]
+	mi := &file_azs_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1238,7 @@ func (x *SaleVoided) String() string {
 func (*SaleVoided) ProtoMessage() {}
 
 func (x *SaleVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[10]
+	mi := &file_azs_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1251,7 @@ func (x *SaleVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleVoided.ProtoReflect.Descriptor instead.
 func (*SaleVoided) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{10}
+	return file_azs_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SaleVoided) GetSale() string {
@@ -1081,13 +1309,15 @@ type SaleRefunded struct {
 	Clawed        []*Lot                 `protobuf:"bytes,9,rep,name=clawed,proto3" json:"clawed,omitempty"`      // points that the lines had earned
 	Uncounted     []*Tally               `protobuf:"bytes,10,rep,name=uncounted,proto3" json:"uncounted,omitempty"`
 	Reason        string                 `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	Station       uint32                 `protobuf:"varint,12,opt,name=station,proto3" json:"station,omitempty"` // where the sale was, 0: at the station that writes this
+	Tender        uint32                 `protobuf:"varint,13,opt,name=tender,proto3" json:"tender,omitempty"`   // by which the money went back
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SaleRefunded) Reset() {
 	*x = SaleRefunded{}
-	mi := &file_azs_proto_msgTypes[11]
+	mi := &file_azs_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1329,7 @@ func (x *SaleRefunded) String() string {
 func (*SaleRefunded) ProtoMessage() {}
 
 func (x *SaleRefunded) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[11]
+	mi := &file_azs_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1342,7 @@ func (x *SaleRefunded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleRefunded.ProtoReflect.Descriptor instead.
 func (*SaleRefunded) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{11}
+	return file_azs_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SaleRefunded) GetSale() string {
@@ -1192,6 +1422,20 @@ func (x *SaleRefunded) GetReason() string {
 	return ""
 }
 
+func (x *SaleRefunded) GetStation() uint32 {
+	if x != nil {
+		return x.Station
+	}
+	return 0
+}
+
+func (x *SaleRefunded) GetTender() uint32 {
+	if x != nil {
+		return x.Tender
+	}
+	return 0
+}
+
 type RefundLine struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Line          uint32                 `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`     // of the receipt, from 1
@@ -1204,7 +1448,7 @@ type RefundLine struct {
 
 func (x *RefundLine) Reset() {
 	*x = RefundLine{}
-	mi := &file_azs_proto_msgTypes[12]
+	mi := &file_azs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1460,7 @@ func (x *RefundLine) String() string {
 func (*RefundLine) ProtoMessage() {}
 
 func (x *RefundLine) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[12]
+	mi := &file_azs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1473,7 @@ func (x *RefundLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundLine.ProtoReflect.Descriptor instead.
 func (*RefundLine) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{12}
+	return file_azs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RefundLine) GetLine() uint32 {
@@ -1270,7 +1514,7 @@ type CellReturned struct {
 
 func (x *CellReturned) Reset() {
 	*x = CellReturned{}
-	mi := &file_azs_proto_msgTypes[13]
+	mi := &file_azs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1526,7 @@ func (x *CellReturned) String() string {
 func (*CellReturned) ProtoMessage() {}
 
 func (x *CellReturned) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[13]
+	mi := &file_azs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1539,7 @@ func (x *CellReturned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CellReturned.ProtoReflect.Descriptor instead.
 func (*CellReturned) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{13}
+	return file_azs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CellReturned) GetAccount() uint64 {
@@ -1310,6 +1554,886 @@ func (x *CellReturned) GetStatement() *Statement {
 		return x.Statement
 	}
 	return nil
+}
+
+type CardIssued struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Card          string                 `protobuf:"bytes,1,opt,name=card,proto3" json:"card,omitempty"`
+	Kind          uint32                 `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	For           string                 `protobuf:"bytes,3,opt,name=for,proto3" json:"for,omitempty"`
+	Replaces      bool                   `protobuf:"varint,4,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	Form          []byte                 `protobuf:"bytes,5,opt,name=form,proto3" json:"form,omitempty"` // SHA-256 of the sealed form, which travels beside the entry; empty: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CardIssued) Reset() {
+	*x = CardIssued{}
+	mi := &file_azs_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CardIssued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CardIssued) ProtoMessage() {}
+
+func (x *CardIssued) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CardIssued.ProtoReflect.Descriptor instead.
+func (*CardIssued) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CardIssued) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *CardIssued) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *CardIssued) GetFor() string {
+	if x != nil {
+		return x.For
+	}
+	return ""
+}
+
+func (x *CardIssued) GetReplaces() bool {
+	if x != nil {
+		return x.Replaces
+	}
+	return false
+}
+
+func (x *CardIssued) GetForm() []byte {
+	if x != nil {
+		return x.Form
+	}
+	return nil
+}
+
+type ShiftOpened struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShiftOpened) Reset() {
+	*x = ShiftOpened{}
+	mi := &file_azs_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShiftOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShiftOpened) ProtoMessage() {}
+
+func (x *ShiftOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShiftOpened.ProtoReflect.Descriptor instead.
+func (*ShiftOpened) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{16}
+}
+
+type Figure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Amount        uint64                 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Figure) Reset() {
+	*x = Figure{}
+	mi := &file_azs_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Figure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Figure) ProtoMessage() {}
+
+func (x *Figure) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Figure.ProtoReflect.Descriptor instead.
+func (*Figure) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Figure) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Figure) GetAmount() uint64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+type CashierTotals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cashier       string                 `protobuf:"bytes,1,opt,name=cashier,proto3" json:"cashier,omitempty"`
+	Figures       []*Figure              `protobuf:"bytes,2,rep,name=figures,proto3" json:"figures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CashierTotals) Reset() {
+	*x = CashierTotals{}
+	mi := &file_azs_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CashierTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CashierTotals) ProtoMessage() {}
+
+func (x *CashierTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CashierTotals.ProtoReflect.Descriptor instead.
+func (*CashierTotals) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CashierTotals) GetCashier() string {
+	if x != nil {
+		return x.Cashier
+	}
+	return ""
+}
+
+func (x *CashierTotals) GetFigures() []*Figure {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+type ShiftClosed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OpenedAt      int64                  `protobuf:"varint,1,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	Implied       bool                   `protobuf:"varint,2,opt,name=implied,proto3" json:"implied,omitempty"`
+	Cashiers      []*CashierTotals       `protobuf:"bytes,3,rep,name=cashiers,proto3" json:"cashiers,omitempty"`
+	Stated        []*Figure              `protobuf:"bytes,4,rep,name=stated,proto3" json:"stated,omitempty"`
+	Differs       bool                   `protobuf:"varint,5,opt,name=differs,proto3" json:"differs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShiftClosed) Reset() {
+	*x = ShiftClosed{}
+	mi := &file_azs_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShiftClosed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShiftClosed) ProtoMessage() {}
+
+func (x *ShiftClosed) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShiftClosed.ProtoReflect.Descriptor instead.
+func (*ShiftClosed) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ShiftClosed) GetOpenedAt() int64 {
+	if x != nil {
+		return x.OpenedAt
+	}
+	return 0
+}
+
+func (x *ShiftClosed) GetImplied() bool {
+	if x != nil {
+		return x.Implied
+	}
+	return false
+}
+
+func (x *ShiftClosed) GetCashiers() []*CashierTotals {
+	if x != nil {
+		return x.Cashiers
+	}
+	return nil
+}
+
+func (x *ShiftClosed) GetStated() []*Figure {
+	if x != nil {
+		return x.Stated
+	}
+	return nil
+}
+
+func (x *ShiftClosed) GetDiffers() bool {
+	if x != nil {
+		return x.Differs
+	}
+	return false
+}
+
+type Alerted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rule          string                 `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	Account       uint64                 `protobuf:"varint,2,opt,name=account,proto3" json:"account,omitempty"`
+	Card          string                 `protobuf:"bytes,3,opt,name=card,proto3" json:"card,omitempty"`
+	Sale          string                 `protobuf:"bytes,4,opt,name=sale,proto3" json:"sale,omitempty"`
+	Count         uint64                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	AtMost        uint64                 `protobuf:"varint,6,opt,name=at_most,json=atMost,proto3" json:"at_most,omitempty"`
+	Refused       bool                   `protobuf:"varint,7,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alerted) Reset() {
+	*x = Alerted{}
+	mi := &file_azs_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alerted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alerted) ProtoMessage() {}
+
+func (x *Alerted) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alerted.ProtoReflect.Descriptor instead.
+func (*Alerted) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Alerted) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Alerted) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *Alerted) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *Alerted) GetSale() string {
+	if x != nil {
+		return x.Sale
+	}
+	return ""
+}
+
+func (x *Alerted) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Alerted) GetAtMost() uint64 {
+	if x != nil {
+		return x.AtMost
+	}
+	return 0
+}
+
+func (x *Alerted) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+type Adjusted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Partner       string                 `protobuf:"bytes,2,opt,name=partner,proto3" json:"partner,omitempty"`
+	Ref           string                 `protobuf:"bytes,3,opt,name=ref,proto3" json:"ref,omitempty"`
+	Accrued       []*Lot                 `protobuf:"bytes,4,rep,name=accrued,proto3" json:"accrued,omitempty"`
+	Clawed        []*Lot                 `protobuf:"bytes,5,rep,name=clawed,proto3" json:"clawed,omitempty"`
+	Uncounted     []*Tally               `protobuf:"bytes,6,rep,name=uncounted,proto3" json:"uncounted,omitempty"`
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	Operator      string                 `protobuf:"bytes,8,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Adjusted) Reset() {
+	*x = Adjusted{}
+	mi := &file_azs_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Adjusted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Adjusted) ProtoMessage() {}
+
+func (x *Adjusted) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Adjusted.ProtoReflect.Descriptor instead.
+func (*Adjusted) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Adjusted) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *Adjusted) GetPartner() string {
+	if x != nil {
+		return x.Partner
+	}
+	return ""
+}
+
+func (x *Adjusted) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *Adjusted) GetAccrued() []*Lot {
+	if x != nil {
+		return x.Accrued
+	}
+	return nil
+}
+
+func (x *Adjusted) GetClawed() []*Lot {
+	if x != nil {
+		return x.Clawed
+	}
+	return nil
+}
+
+func (x *Adjusted) GetUncounted() []*Tally {
+	if x != nil {
+		return x.Uncounted
+	}
+	return nil
+}
+
+func (x *Adjusted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Adjusted) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+type AccountChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`
+	Joined        int64                  `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`
+	RedeemOn      bool                   `protobuf:"varint,4,opt,name=redeem_on,json=redeemOn,proto3" json:"redeem_on,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Operator      string                 `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountChanged) Reset() {
+	*x = AccountChanged{}
+	mi := &file_azs_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountChanged) ProtoMessage() {}
+
+func (x *AccountChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountChanged.ProtoReflect.Descriptor instead.
+func (*AccountChanged) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AccountChanged) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *AccountChanged) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *AccountChanged) GetJoined() int64 {
+	if x != nil {
+		return x.Joined
+	}
+	return 0
+}
+
+func (x *AccountChanged) GetRedeemOn() bool {
+	if x != nil {
+		return x.RedeemOn
+	}
+	return false
+}
+
+func (x *AccountChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AccountChanged) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+type CardChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Card          string                 `protobuf:"bytes,2,opt,name=card,proto3" json:"card,omitempty"`
+	Kind          uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	State         uint32                 `protobuf:"varint,4,opt,name=state,proto3" json:"state,omitempty"`
+	MayRedeem     bool                   `protobuf:"varint,5,opt,name=may_redeem,json=mayRedeem,proto3" json:"may_redeem,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Operator      string                 `protobuf:"bytes,7,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CardChanged) Reset() {
+	*x = CardChanged{}
+	mi := &file_azs_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CardChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CardChanged) ProtoMessage() {}
+
+func (x *CardChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CardChanged.ProtoReflect.Descriptor instead.
+func (*CardChanged) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CardChanged) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *CardChanged) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *CardChanged) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *CardChanged) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *CardChanged) GetMayRedeem() bool {
+	if x != nil {
+		return x.MayRedeem
+	}
+	return false
+}
+
+func (x *CardChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CardChanged) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+type AccountAdvanced struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Through       int64                  `protobuf:"varint,2,opt,name=through,proto3" json:"through,omitempty"`
+	Activated     uint64                 `protobuf:"varint,3,opt,name=activated,proto3" json:"activated,omitempty"`
+	Expired       uint64                 `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	Before        string                 `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	After         string                 `protobuf:"bytes,6,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountAdvanced) Reset() {
+	*x = AccountAdvanced{}
+	mi := &file_azs_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountAdvanced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountAdvanced) ProtoMessage() {}
+
+func (x *AccountAdvanced) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountAdvanced.ProtoReflect.Descriptor instead.
+func (*AccountAdvanced) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AccountAdvanced) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *AccountAdvanced) GetThrough() int64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
+func (x *AccountAdvanced) GetActivated() uint64 {
+	if x != nil {
+		return x.Activated
+	}
+	return 0
+}
+
+func (x *AccountAdvanced) GetExpired() uint64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *AccountAdvanced) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *AccountAdvanced) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+type AccountBurned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Burned        uint64                 `protobuf:"varint,2,opt,name=burned,proto3" json:"burned,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Operator      string                 `protobuf:"bytes,4,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountBurned) Reset() {
+	*x = AccountBurned{}
+	mi := &file_azs_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountBurned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountBurned) ProtoMessage() {}
+
+func (x *AccountBurned) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountBurned.ProtoReflect.Descriptor instead.
+func (*AccountBurned) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AccountBurned) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *AccountBurned) GetBurned() uint64 {
+	if x != nil {
+		return x.Burned
+	}
+	return 0
+}
+
+func (x *AccountBurned) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AccountBurned) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+type AccountForgotten struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Forms         [][]byte               `protobuf:"bytes,2,rep,name=forms,proto3" json:"forms,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Operator      string                 `protobuf:"bytes,4,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountForgotten) Reset() {
+	*x = AccountForgotten{}
+	mi := &file_azs_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountForgotten) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountForgotten) ProtoMessage() {}
+
+func (x *AccountForgotten) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountForgotten.ProtoReflect.Descriptor instead.
+func (*AccountForgotten) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AccountForgotten) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *AccountForgotten) GetForms() [][]byte {
+	if x != nil {
+		return x.Forms
+	}
+	return nil
+}
+
+func (x *AccountForgotten) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AccountForgotten) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
 }
 
 type Hello struct {
@@ -1332,7 +2456,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_azs_proto_msgTypes[14]
+	mi := &file_azs_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +2468,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[14]
+	mi := &file_azs_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +2481,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{14}
+	return file_azs_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Hello) GetStation() uint32 {
@@ -1456,13 +2580,14 @@ type Batch struct {
 	PrevHash      []byte                 `protobuf:"bytes,7,opt,name=prev_hash,json=prevHash,proto3" json:"prev_hash,omitempty"`
 	LastHash      []byte                 `protobuf:"bytes,8,opt,name=last_hash,json=lastHash,proto3" json:"last_hash,omitempty"`
 	Body          []byte                 `protobuf:"bytes,9,opt,name=body,proto3" json:"body,omitempty"`
+	Form          [][]byte               `protobuf:"bytes,10,rep,name=form,proto3" json:"form,omitempty"` // sealed forms that entries of the batch name by their hashes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_azs_proto_msgTypes[15]
+	mi := &file_azs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +2599,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[15]
+	mi := &file_azs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +2612,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{15}
+	return file_azs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Batch) GetSchema() uint32 {
@@ -1553,6 +2678,13 @@ func (x *Batch) GetBody() []byte {
 	return nil
 }
 
+func (x *Batch) GetForm() [][]byte {
+	if x != nil {
+		return x.Form
+	}
+	return nil
+}
+
 type Entries struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entry         [][]byte               `protobuf:"bytes,1,rep,name=entry,proto3" json:"entry,omitempty"`
@@ -1562,7 +2694,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_azs_proto_msgTypes[16]
+	mi := &file_azs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +2706,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[16]
+	mi := &file_azs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +2719,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{16}
+	return file_azs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Entries) GetEntry() [][]byte {
@@ -1607,7 +2739,7 @@ type DownAck struct {
 
 func (x *DownAck) Reset() {
 	*x = DownAck{}
-	mi := &file_azs_proto_msgTypes[17]
+	mi := &file_azs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +2751,7 @@ func (x *DownAck) String() string {
 func (*DownAck) ProtoMessage() {}
 
 func (x *DownAck) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[17]
+	mi := &file_azs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +2764,7 @@ func (x *DownAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownAck.ProtoReflect.Descriptor instead.
 func (*DownAck) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{17}
+	return file_azs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DownAck) GetStream() uint64 {
@@ -1657,13 +2789,16 @@ type Ask struct {
 	Account       uint64                 `protobuf:"varint,4,opt,name=account,proto3" json:"account,omitempty"`
 	Epoch         uint32                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	TopUp         *TopUp                 `protobuf:"bytes,6,opt,name=top_up,json=topUp,proto3" json:"top_up,omitempty"`
+	Issue         *Issue                 `protobuf:"bytes,7,opt,name=issue,proto3" json:"issue,omitempty"`     // may this card be given out for the account of the card asked about?
+	Sale          *SaleRef               `protobuf:"bytes,8,opt,name=sale,proto3" json:"sale,omitempty"`       // instead of a card: a sale of any station
+	History       *History               `protobuf:"bytes,9,opt,name=history,proto3" json:"history,omitempty"` // what was done with the account, everywhere
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_azs_proto_msgTypes[18]
+	mi := &file_azs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +2810,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[18]
+	mi := &file_azs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +2823,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{18}
+	return file_azs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ask) GetId() uint64 {
@@ -1733,6 +2868,207 @@ func (x *Ask) GetTopUp() *TopUp {
 	return nil
 }
 
+func (x *Ask) GetIssue() *Issue {
+	if x != nil {
+		return x.Issue
+	}
+	return nil
+}
+
+func (x *Ask) GetSale() *SaleRef {
+	if x != nil {
+		return x.Sale
+	}
+	return nil
+}
+
+func (x *Ask) GetHistory() *History {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+type Issue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Card          string                 `protobuf:"bytes,1,opt,name=card,proto3" json:"card,omitempty"`
+	Kind          uint32                 `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Replaces      bool                   `protobuf:"varint,3,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issue) Reset() {
+	*x = Issue{}
+	mi := &file_azs_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issue) ProtoMessage() {}
+
+func (x *Issue) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issue.ProtoReflect.Descriptor instead.
+func (*Issue) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Issue) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *Issue) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Issue) GetReplaces() bool {
+	if x != nil {
+		return x.Replaces
+	}
+	return false
+}
+
+type SaleRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Station       uint32                 `protobuf:"varint,1,opt,name=station,proto3" json:"station,omitempty"`
+	Sale          string                 `protobuf:"bytes,2,opt,name=sale,proto3" json:"sale,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaleRef) Reset() {
+	*x = SaleRef{}
+	mi := &file_azs_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaleRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaleRef) ProtoMessage() {}
+
+func (x *SaleRef) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaleRef.ProtoReflect.Descriptor instead.
+func (*SaleRef) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SaleRef) GetStation() uint32 {
+	if x != nil {
+		return x.Station
+	}
+	return 0
+}
+
+func (x *SaleRef) GetSale() string {
+	if x != nil {
+		return x.Sale
+	}
+	return ""
+}
+
+type History struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          int64                  `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`     // ms since the Unix epoch
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`   // not included
+	Before        uint64                 `protobuf:"varint,3,opt,name=before,proto3" json:"before,omitempty"` // position of headquarters' stream to go on from, newest first; 0: from the end
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *History) Reset() {
+	*x = History{}
+	mi := &file_azs_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *History) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*History) ProtoMessage() {}
+
+func (x *History) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use History.ProtoReflect.Descriptor instead.
+func (*History) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *History) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *History) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *History) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *History) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type TopUp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statement     *Statement             `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"`
@@ -1743,7 +3079,7 @@ type TopUp struct {
 
 func (x *TopUp) Reset() {
 	*x = TopUp{}
-	mi := &file_azs_proto_msgTypes[19]
+	mi := &file_azs_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +3091,7 @@ func (x *TopUp) String() string {
 func (*TopUp) ProtoMessage() {}
 
 func (x *TopUp) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[19]
+	mi := &file_azs_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +3104,7 @@ func (x *TopUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopUp.ProtoReflect.Descriptor instead.
 func (*TopUp) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{19}
+	return file_azs_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TopUp) GetStatement() *Statement {
@@ -1804,7 +3140,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_azs_proto_msgTypes[20]
+	mi := &file_azs_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +3152,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[20]
+	mi := &file_azs_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +3165,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{20}
+	return file_azs_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *State) GetStation() uint32 {
@@ -1919,7 +3255,7 @@ type Scanner struct {
 
 func (x *Scanner) Reset() {
 	*x = Scanner{}
-	mi := &file_azs_proto_msgTypes[21]
+	mi := &file_azs_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +3267,7 @@ func (x *Scanner) String() string {
 func (*Scanner) ProtoMessage() {}
 
 func (x *Scanner) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[21]
+	mi := &file_azs_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +3280,7 @@ func (x *Scanner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scanner.ProtoReflect.Descriptor instead.
 func (*Scanner) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{21}
+	return file_azs_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Scanner) GetName() string {
@@ -1977,7 +3313,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_azs_proto_msgTypes[22]
+	mi := &file_azs_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +3325,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[22]
+	mi := &file_azs_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +3338,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{22}
+	return file_azs_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Cursor) GetEpoch() uint32 {
@@ -2075,7 +3411,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_azs_proto_msgTypes[23]
+	mi := &file_azs_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +3423,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[23]
+	mi := &file_azs_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +3436,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{23}
+	return file_azs_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Ack) GetEpoch() uint32 {
@@ -2156,7 +3492,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_azs_proto_msgTypes[24]
+	mi := &file_azs_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +3504,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[24]
+	mi := &file_azs_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +3517,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{24}
+	return file_azs_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Quarantined) GetSeq() uint64 {
@@ -2220,7 +3556,7 @@ type Down struct {
 
 func (x *Down) Reset() {
 	*x = Down{}
-	mi := &file_azs_proto_msgTypes[25]
+	mi := &file_azs_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +3568,7 @@ func (x *Down) String() string {
 func (*Down) ProtoMessage() {}
 
 func (x *Down) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[25]
+	mi := &file_azs_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +3581,7 @@ func (x *Down) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Down.ProtoReflect.Descriptor instead.
 func (*Down) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{25}
+	return file_azs_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Down) GetStream() uint64 {
@@ -2298,7 +3634,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_azs_proto_msgTypes[26]
+	mi := &file_azs_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +3646,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[26]
+	mi := &file_azs_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +3659,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{26}
+	return file_azs_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Item) GetItem() isItem_Item {
@@ -2414,7 +3750,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +3762,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +3775,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{27}
+	return file_azs_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Account) GetId() uint64 {
@@ -2519,7 +3855,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +3867,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +3880,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{28}
+	return file_azs_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Snapshot) GetAccount() *Account {
@@ -2604,7 +3940,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2616,7 +3952,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2629,7 +3965,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{29}
+	return file_azs_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Card) GetNumber() string {
@@ -2691,7 +4027,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +4039,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +4052,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{30}
+	return file_azs_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Programme) GetVersion() uint32 {
@@ -2744,7 +4080,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2756,7 +4092,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2769,7 +4105,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{31}
+	return file_azs_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Notice) GetId() uint64 {
@@ -2801,13 +4137,15 @@ type Answer struct {
 	Snapshot      *Snapshot              `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	Grant         *Grant                 `protobuf:"bytes,5,opt,name=grant,proto3" json:"grant,omitempty"`
 	Time          int64                  `protobuf:"varint,6,opt,name=time,proto3" json:"time,omitempty"`
+	Sale          *SaleState             `protobuf:"bytes,7,opt,name=sale,proto3" json:"sale,omitempty"`
+	History       *HistoryPage           `protobuf:"bytes,8,opt,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_azs_proto_msgTypes[32]
+	mi := &file_azs_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +4157,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[32]
+	mi := &file_azs_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +4170,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{32}
+	return file_azs_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -2877,6 +4215,413 @@ func (x *Answer) GetTime() int64 {
 	return 0
 }
 
+func (x *Answer) GetSale() *SaleState {
+	if x != nil {
+		return x.Sale
+	}
+	return nil
+}
+
+func (x *Answer) GetHistory() *HistoryPage {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+// SaleState is what headquarters has of a closed sale.
+type SaleState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Station       uint32                 `protobuf:"varint,1,opt,name=station,proto3" json:"station,omitempty"`
+	Closed        []byte                 `protobuf:"bytes,2,opt,name=closed,proto3" json:"closed,omitempty"`   // the entry
+	Refunds       []*RefundState         `protobuf:"bytes,3,rep,name=refunds,proto3" json:"refunds,omitempty"` // in the order in which headquarters posted them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaleState) Reset() {
+	*x = SaleState{}
+	mi := &file_azs_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaleState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaleState) ProtoMessage() {}
+
+func (x *SaleState) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaleState.ProtoReflect.Descriptor instead.
+func (*SaleState) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SaleState) GetStation() uint32 {
+	if x != nil {
+		return x.Station
+	}
+	return 0
+}
+
+func (x *SaleState) GetClosed() []byte {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *SaleState) GetRefunds() []*RefundState {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+type RefundState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Station       uint32                 `protobuf:"varint,1,opt,name=station,proto3" json:"station,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	Entry         []byte                 `protobuf:"bytes,4,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundState) Reset() {
+	*x = RefundState{}
+	mi := &file_azs_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundState) ProtoMessage() {}
+
+func (x *RefundState) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundState.ProtoReflect.Descriptor instead.
+func (*RefundState) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RefundState) GetStation() uint32 {
+	if x != nil {
+		return x.Station
+	}
+	return 0
+}
+
+func (x *RefundState) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *RefundState) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *RefundState) GetEntry() []byte {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+type HistoryPage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operations    []*Operation           `protobuf:"bytes,1,rep,name=operations,proto3" json:"operations,omitempty"` // newest first
+	Next          uint64                 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`            // where an older page begins, 0: there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryPage) Reset() {
+	*x = HistoryPage{}
+	mi := &file_azs_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryPage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryPage) ProtoMessage() {}
+
+func (x *HistoryPage) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryPage.ProtoReflect.Descriptor instead.
+func (*HistoryPage) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *HistoryPage) GetOperations() []*Operation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *HistoryPage) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+type Operation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Station       uint32                 `protobuf:"varint,2,opt,name=station,proto3" json:"station,omitempty"`
+	Epoch         uint32                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	Sale          string                 `protobuf:"bytes,6,opt,name=sale,proto3" json:"sale,omitempty"`
+	Refund        string                 `protobuf:"bytes,7,opt,name=refund,proto3" json:"refund,omitempty"`
+	Card          string                 `protobuf:"bytes,8,opt,name=card,proto3" json:"card,omitempty"`
+	Partner       string                 `protobuf:"bytes,9,opt,name=partner,proto3" json:"partner,omitempty"`
+	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	Total         uint64                 `protobuf:"varint,11,opt,name=total,proto3" json:"total,omitempty"`
+	Discount      uint64                 `protobuf:"varint,12,opt,name=discount,proto3" json:"discount,omitempty"`
+	Redeemed      uint64                 `protobuf:"varint,13,opt,name=redeemed,proto3" json:"redeemed,omitempty"`
+	Earned        uint64                 `protobuf:"varint,14,opt,name=earned,proto3" json:"earned,omitempty"`
+	ActiveFrom    int64                  `protobuf:"varint,15,opt,name=active_from,json=activeFrom,proto3" json:"active_from,omitempty"`
+	Expires       int64                  `protobuf:"varint,16,opt,name=expires,proto3" json:"expires,omitempty"`
+	Returned      uint64                 `protobuf:"varint,17,opt,name=returned,proto3" json:"returned,omitempty"`
+	Clawed        uint64                 `protobuf:"varint,18,opt,name=clawed,proto3" json:"clawed,omitempty"`
+	Activated     uint64                 `protobuf:"varint,19,opt,name=activated,proto3" json:"activated,omitempty"`
+	Expired       uint64                 `protobuf:"varint,20,opt,name=expired,proto3" json:"expired,omitempty"`
+	TierBefore    string                 `protobuf:"bytes,21,opt,name=tier_before,json=tierBefore,proto3" json:"tier_before,omitempty"`
+	TierAfter     string                 `protobuf:"bytes,22,opt,name=tier_after,json=tierAfter,proto3" json:"tier_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Operation) Reset() {
+	*x = Operation{}
+	mi := &file_azs_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Operation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Operation) ProtoMessage() {}
+
+func (x *Operation) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Operation.ProtoReflect.Descriptor instead.
+func (*Operation) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *Operation) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Operation) GetStation() uint32 {
+	if x != nil {
+		return x.Station
+	}
+	return 0
+}
+
+func (x *Operation) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Operation) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Operation) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Operation) GetSale() string {
+	if x != nil {
+		return x.Sale
+	}
+	return ""
+}
+
+func (x *Operation) GetRefund() string {
+	if x != nil {
+		return x.Refund
+	}
+	return ""
+}
+
+func (x *Operation) GetCard() string {
+	if x != nil {
+		return x.Card
+	}
+	return ""
+}
+
+func (x *Operation) GetPartner() string {
+	if x != nil {
+		return x.Partner
+	}
+	return ""
+}
+
+func (x *Operation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Operation) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Operation) GetDiscount() uint64 {
+	if x != nil {
+		return x.Discount
+	}
+	return 0
+}
+
+func (x *Operation) GetRedeemed() uint64 {
+	if x != nil {
+		return x.Redeemed
+	}
+	return 0
+}
+
+func (x *Operation) GetEarned() uint64 {
+	if x != nil {
+		return x.Earned
+	}
+	return 0
+}
+
+func (x *Operation) GetActiveFrom() int64 {
+	if x != nil {
+		return x.ActiveFrom
+	}
+	return 0
+}
+
+func (x *Operation) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *Operation) GetReturned() uint64 {
+	if x != nil {
+		return x.Returned
+	}
+	return 0
+}
+
+func (x *Operation) GetClawed() uint64 {
+	if x != nil {
+		return x.Clawed
+	}
+	return 0
+}
+
+func (x *Operation) GetActivated() uint64 {
+	if x != nil {
+		return x.Activated
+	}
+	return 0
+}
+
+func (x *Operation) GetExpired() uint64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *Operation) GetTierBefore() string {
+	if x != nil {
+		return x.TierBefore
+	}
+	return ""
+}
+
+func (x *Operation) GetTierAfter() string {
+	if x != nil {
+		return x.TierAfter
+	}
+	return ""
+}
+
 type Grant struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2888,7 +4633,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_azs_proto_msgTypes[33]
+	mi := &file_azs_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2900,7 +4645,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[33]
+	mi := &file_azs_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2913,7 +4658,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{33}
+	return file_azs_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Grant) GetAccount() uint64 {
@@ -2955,7 +4700,7 @@ type Posting struct {
 
 func (x *Posting) Reset() {
 	*x = Posting{}
-	mi := &file_azs_proto_msgTypes[34]
+	mi := &file_azs_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +4712,7 @@ func (x *Posting) String() string {
 func (*Posting) ProtoMessage() {}
 
 func (x *Posting) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[34]
+	mi := &file_azs_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +4725,7 @@ func (x *Posting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Posting.ProtoReflect.Descriptor instead.
 func (*Posting) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{34}
+	return file_azs_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Posting) GetEpoch() uint32 {
@@ -3063,7 +4808,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_azs_proto_msgTypes[35]
+	mi := &file_azs_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +4820,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[35]
+	mi := &file_azs_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +4833,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{35}
+	return file_azs_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Local) GetSnapshot() *Snapshot {
@@ -3129,15 +4874,19 @@ const file_azs_proto_rawDesc = "" +
 	"\x05group\x18\x03 \x01(\tR\x05group\x12\x16\n" +
 	"\x06volume\x18\x04 \x01(\x04R\x06volume\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x16\n" +
-	"\x06amount\x18\x06 \x01(\x04R\x06amount\"[\n" +
+	"\x06amount\x18\x06 \x01(\x04R\x06amount\"\x88\x01\n" +
 	"\aReceipt\x12\"\n" +
 	"\x05lines\x18\x01 \x03(\v2\f.azs.v1.LineR\x05lines\x12\x16\n" +
 	"\x06tender\x18\x02 \x01(\rR\x06tender\x12\x14\n" +
-	"\x05promo\x18\x03 \x03(\tR\x05promo\"S\n" +
+	"\x05promo\x18\x03 \x03(\tR\x05promo\x12+\n" +
+	"\bpayments\x18\x04 \x03(\v2\x0f.azs.v1.PaymentR\bpayments\"9\n" +
+	"\aPayment\x12\x16\n" +
+	"\x06tender\x18\x01 \x01(\rR\x06tender\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x04R\x06amount\"S\n" +
 	"\tStatement\x12\x12\n" +
 	"\x04used\x18\x01 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06voided\x18\x02 \x01(\x04R\x06voided\x12\x1a\n" +
-	"\breturned\x18\x03 \x01(\x04R\breturned\"\xf3\x03\n" +
+	"\breturned\x18\x03 \x01(\x04R\breturned\"\xe1\b\n" +
 	"\x05Entry\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04mono\x18\x02 \x01(\x04R\x04mono\x12\x14\n" +
@@ -3145,7 +4894,8 @@ const file_azs_proto_rawDesc = "" +
 	"\x02op\x18\x04 \x01(\fR\x02op\x12\x18\n" +
 	"\acashier\x18\x05 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\x06 \x01(\rR\x05shift\x12\x1c\n" +
-	"\tprogramme\x18\a \x01(\rR\tprogramme\x12+\n" +
+	"\tprogramme\x18\a \x01(\rR\tprogramme\x12\x18\n" +
+	"\acounter\x18\b \x01(\tR\acounter\x12+\n" +
 	"\astarted\x18\x10 \x01(\v2\x0f.azs.v1.StartedH\x00R\astarted\x125\n" +
 	"\vsale_opened\x18\x11 \x01(\v2\x12.azs.v1.SaleOpenedH\x00R\n" +
 	"saleOpened\x125\n" +
@@ -3154,7 +4904,18 @@ const file_azs_proto_rawDesc = "" +
 	"\vsale_voided\x18\x13 \x01(\v2\x12.azs.v1.SaleVoidedH\x00R\n" +
 	"saleVoided\x12;\n" +
 	"\rcell_returned\x18\x14 \x01(\v2\x14.azs.v1.CellReturnedH\x00R\fcellReturned\x12;\n" +
-	"\rsale_refunded\x18\x15 \x01(\v2\x14.azs.v1.SaleRefundedH\x00R\fsaleRefundedB\x06\n" +
+	"\rsale_refunded\x18\x15 \x01(\v2\x14.azs.v1.SaleRefundedH\x00R\fsaleRefunded\x125\n" +
+	"\vcard_issued\x18\x16 \x01(\v2\x12.azs.v1.CardIssuedH\x00R\n" +
+	"cardIssued\x128\n" +
+	"\fshift_opened\x18\x17 \x01(\v2\x13.azs.v1.ShiftOpenedH\x00R\vshiftOpened\x128\n" +
+	"\fshift_closed\x18\x18 \x01(\v2\x13.azs.v1.ShiftClosedH\x00R\vshiftClosed\x12+\n" +
+	"\aalerted\x18\x19 \x01(\v2\x0f.azs.v1.AlertedH\x00R\aalerted\x12.\n" +
+	"\badjusted\x18( \x01(\v2\x10.azs.v1.AdjustedH\x00R\badjusted\x12A\n" +
+	"\x0faccount_changed\x18) \x01(\v2\x16.azs.v1.AccountChangedH\x00R\x0eaccountChanged\x128\n" +
+	"\fcard_changed\x18* \x01(\v2\x13.azs.v1.CardChangedH\x00R\vcardChanged\x12D\n" +
+	"\x10account_advanced\x18+ \x01(\v2\x17.azs.v1.AccountAdvancedH\x00R\x0faccountAdvanced\x12>\n" +
+	"\x0eaccount_burned\x18, \x01(\v2\x15.azs.v1.AccountBurnedH\x00R\raccountBurned\x12G\n" +
+	"\x11account_forgotten\x18- \x01(\v2\x18.azs.v1.AccountForgottenH\x00R\x10accountForgottenB\x06\n" +
 	"\x04body\"K\n" +
 	"\aStarted\x12\x12\n" +
 	"\x04boot\x18\x01 \x01(\fR\x04boot\x12\x18\n" +
@@ -3196,7 +4957,7 @@ const file_azs_proto_rawDesc = "" +
 	"\aaccount\x18\x03 \x01(\x04R\aaccount\x12/\n" +
 	"\tstatement\x18\x04 \x01(\v2\x11.azs.v1.StatementR\tstatement\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
-	"\bresolved\x18\x06 \x01(\bR\bresolved\"\xd9\x02\n" +
+	"\bresolved\x18\x06 \x01(\bR\bresolved\"\x8b\x03\n" +
 	"\fSaleRefunded\x12\x12\n" +
 	"\x04sale\x18\x01 \x01(\tR\x04sale\x12\x16\n" +
 	"\x06closed\x18\x02 \x01(\fR\x06closed\x12\x16\n" +
@@ -3209,7 +4970,9 @@ const file_azs_proto_rawDesc = "" +
 	"\x06clawed\x18\t \x03(\v2\v.azs.v1.LotR\x06clawed\x12+\n" +
 	"\tuncounted\x18\n" +
 	" \x03(\v2\r.azs.v1.TallyR\tuncounted\x12\x16\n" +
-	"\x06reason\x18\v \x01(\tR\x06reason\"f\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\x12\x18\n" +
+	"\astation\x18\f \x01(\rR\astation\x12\x16\n" +
+	"\x06tender\x18\r \x01(\rR\x06tender\"f\n" +
 	"\n" +
 	"RefundLine\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x16\n" +
@@ -3218,7 +4981,77 @@ const file_azs_proto_rawDesc = "" +
 	"\x06amount\x18\x04 \x01(\x04R\x06amount\"Y\n" +
 	"\fCellReturned\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12/\n" +
-	"\tstatement\x18\x02 \x01(\v2\x11.azs.v1.StatementR\tstatement\"\xbe\x02\n" +
+	"\tstatement\x18\x02 \x01(\v2\x11.azs.v1.StatementR\tstatement\"v\n" +
+	"\n" +
+	"CardIssued\x12\x12\n" +
+	"\x04card\x18\x01 \x01(\tR\x04card\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x10\n" +
+	"\x03for\x18\x03 \x01(\tR\x03for\x12\x1a\n" +
+	"\breplaces\x18\x04 \x01(\bR\breplaces\x12\x12\n" +
+	"\x04form\x18\x05 \x01(\fR\x04form\"\r\n" +
+	"\vShiftOpened\"4\n" +
+	"\x06Figure\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x04R\x06amount\"S\n" +
+	"\rCashierTotals\x12\x18\n" +
+	"\acashier\x18\x01 \x01(\tR\acashier\x12(\n" +
+	"\afigures\x18\x02 \x03(\v2\x0e.azs.v1.FigureR\afigures\"\xb9\x01\n" +
+	"\vShiftClosed\x12\x1b\n" +
+	"\topened_at\x18\x01 \x01(\x03R\bopenedAt\x12\x18\n" +
+	"\aimplied\x18\x02 \x01(\bR\aimplied\x121\n" +
+	"\bcashiers\x18\x03 \x03(\v2\x15.azs.v1.CashierTotalsR\bcashiers\x12&\n" +
+	"\x06stated\x18\x04 \x03(\v2\x0e.azs.v1.FigureR\x06stated\x12\x18\n" +
+	"\adiffers\x18\x05 \x01(\bR\adiffers\"\xa8\x01\n" +
+	"\aAlerted\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\x04R\aaccount\x12\x12\n" +
+	"\x04card\x18\x03 \x01(\tR\x04card\x12\x12\n" +
+	"\x04sale\x18\x04 \x01(\tR\x04sale\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x17\n" +
+	"\aat_most\x18\x06 \x01(\x04R\x06atMost\x12\x18\n" +
+	"\arefused\x18\a \x01(\bR\arefused\"\xfd\x01\n" +
+	"\bAdjusted\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x18\n" +
+	"\apartner\x18\x02 \x01(\tR\apartner\x12\x10\n" +
+	"\x03ref\x18\x03 \x01(\tR\x03ref\x12%\n" +
+	"\aaccrued\x18\x04 \x03(\v2\v.azs.v1.LotR\aaccrued\x12#\n" +
+	"\x06clawed\x18\x05 \x03(\v2\v.azs.v1.LotR\x06clawed\x12+\n" +
+	"\tuncounted\x18\x06 \x03(\v2\r.azs.v1.TallyR\tuncounted\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\b \x01(\tR\boperator\"\xa9\x01\n" +
+	"\x0eAccountChanged\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\x12\x16\n" +
+	"\x06joined\x18\x03 \x01(\x03R\x06joined\x12\x1b\n" +
+	"\tredeem_on\x18\x04 \x01(\bR\bredeemOn\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\x06 \x01(\tR\boperator\"\xb8\x01\n" +
+	"\vCardChanged\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x12\n" +
+	"\x04card\x18\x02 \x01(\tR\x04card\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\rR\x04kind\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\rR\x05state\x12\x1d\n" +
+	"\n" +
+	"may_redeem\x18\x05 \x01(\bR\tmayRedeem\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\a \x01(\tR\boperator\"\xab\x01\n" +
+	"\x0fAccountAdvanced\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x18\n" +
+	"\athrough\x18\x02 \x01(\x03R\athrough\x12\x1c\n" +
+	"\tactivated\x18\x03 \x01(\x04R\tactivated\x12\x18\n" +
+	"\aexpired\x18\x04 \x01(\x04R\aexpired\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x06 \x01(\tR\x05after\"u\n" +
+	"\rAccountBurned\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
+	"\x06burned\x18\x02 \x01(\x04R\x06burned\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\x04 \x01(\tR\boperator\"v\n" +
+	"\x10AccountForgotten\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x14\n" +
+	"\x05forms\x18\x02 \x03(\fR\x05forms\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\x04 \x01(\tR\boperator\"\xbe\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\astation\x18\x01 \x01(\rR\astation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x19\n" +
@@ -3233,7 +5066,7 @@ const file_azs_proto_rawDesc = "" +
 	" \x01(\fR\x05nonce\x12\x1f\n" +
 	"\vdown_stream\x18\v \x01(\x04R\n" +
 	"downStream\x12\x19\n" +
-	"\bdown_seq\x18\f \x01(\x04R\adownSeq\"\xe4\x01\n" +
+	"\bdown_seq\x18\f \x01(\x04R\adownSeq\"\xf8\x01\n" +
 	"\x05Batch\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\rR\x06schema\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x14\n" +
@@ -3243,12 +5076,14 @@ const file_azs_proto_rawDesc = "" +
 	"\x06crc32c\x18\x06 \x01(\aR\x06crc32c\x12\x1b\n" +
 	"\tprev_hash\x18\a \x01(\fR\bprevHash\x12\x1b\n" +
 	"\tlast_hash\x18\b \x01(\fR\blastHash\x12\x12\n" +
-	"\x04body\x18\t \x01(\fR\x04body\"\x1f\n" +
+	"\x04body\x18\t \x01(\fR\x04body\x12\x12\n" +
+	"\x04form\x18\n" +
+	" \x03(\fR\x04form\"\x1f\n" +
 	"\aEntries\x12\x14\n" +
 	"\x05entry\x18\x01 \x03(\fR\x05entry\"3\n" +
 	"\aDownAck\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\x04R\x06stream\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xa0\x01\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x95\x02\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
 	"\vdeadline_ms\x18\x02 \x01(\rR\n" +
@@ -3256,7 +5091,22 @@ const file_azs_proto_rawDesc = "" +
 	"\x04card\x18\x03 \x01(\tR\x04card\x12\x18\n" +
 	"\aaccount\x18\x04 \x01(\x04R\aaccount\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\rR\x05epoch\x12$\n" +
-	"\x06top_up\x18\x06 \x01(\v2\r.azs.v1.TopUpR\x05topUp\"L\n" +
+	"\x06top_up\x18\x06 \x01(\v2\r.azs.v1.TopUpR\x05topUp\x12#\n" +
+	"\x05issue\x18\a \x01(\v2\r.azs.v1.IssueR\x05issue\x12#\n" +
+	"\x04sale\x18\b \x01(\v2\x0f.azs.v1.SaleRefR\x04sale\x12)\n" +
+	"\ahistory\x18\t \x01(\v2\x0f.azs.v1.HistoryR\ahistory\"K\n" +
+	"\x05Issue\x12\x12\n" +
+	"\x04card\x18\x01 \x01(\tR\x04card\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x1a\n" +
+	"\breplaces\x18\x03 \x01(\bR\breplaces\"7\n" +
+	"\aSaleRef\x12\x18\n" +
+	"\astation\x18\x01 \x01(\rR\astation\x12\x12\n" +
+	"\x04sale\x18\x02 \x01(\tR\x04sale\"a\n" +
+	"\aHistory\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\x04R\x06before\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"L\n" +
 	"\x05TopUp\x12/\n" +
 	"\tstatement\x18\x01 \x01(\v2\x11.azs.v1.StatementR\tstatement\x12\x12\n" +
 	"\x04want\x18\x02 \x01(\x04R\x04want\"\xbd\x02\n" +
@@ -3343,14 +5193,57 @@ const file_azs_proto_rawDesc = "" +
 	"\x06Notice\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x0e\n" +
 	"\x02ru\x18\x02 \x01(\tR\x02ru\x12\x0e\n" +
-	"\x02en\x18\x03 \x01(\tR\x02en\"\xbb\x01\n" +
+	"\x02en\x18\x03 \x01(\tR\x02en\"\x91\x02\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x12 \n" +
 	"\x04card\x18\x03 \x01(\v2\f.azs.v1.CardR\x04card\x12,\n" +
 	"\bsnapshot\x18\x04 \x01(\v2\x10.azs.v1.SnapshotR\bsnapshot\x12#\n" +
 	"\x05grant\x18\x05 \x01(\v2\r.azs.v1.GrantR\x05grant\x12\x12\n" +
-	"\x04time\x18\x06 \x01(\x03R\x04time\"O\n" +
+	"\x04time\x18\x06 \x01(\x03R\x04time\x12%\n" +
+	"\x04sale\x18\a \x01(\v2\x11.azs.v1.SaleStateR\x04sale\x12-\n" +
+	"\ahistory\x18\b \x01(\v2\x13.azs.v1.HistoryPageR\ahistory\"l\n" +
+	"\tSaleState\x12\x18\n" +
+	"\astation\x18\x01 \x01(\rR\astation\x12\x16\n" +
+	"\x06closed\x18\x02 \x01(\fR\x06closed\x12-\n" +
+	"\arefunds\x18\x03 \x03(\v2\x13.azs.v1.RefundStateR\arefunds\"e\n" +
+	"\vRefundState\x12\x18\n" +
+	"\astation\x18\x01 \x01(\rR\astation\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05entry\x18\x04 \x01(\fR\x05entry\"T\n" +
+	"\vHistoryPage\x121\n" +
+	"\n" +
+	"operations\x18\x01 \x03(\v2\x11.azs.v1.OperationR\n" +
+	"operations\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\x04R\x04next\"\xb0\x04\n" +
+	"\tOperation\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x18\n" +
+	"\astation\x18\x02 \x01(\rR\astation\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\rR\x05epoch\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04sale\x18\x06 \x01(\tR\x04sale\x12\x16\n" +
+	"\x06refund\x18\a \x01(\tR\x06refund\x12\x12\n" +
+	"\x04card\x18\b \x01(\tR\x04card\x12\x18\n" +
+	"\apartner\x18\t \x01(\tR\apartner\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\x12\x14\n" +
+	"\x05total\x18\v \x01(\x04R\x05total\x12\x1a\n" +
+	"\bdiscount\x18\f \x01(\x04R\bdiscount\x12\x1a\n" +
+	"\bredeemed\x18\r \x01(\x04R\bredeemed\x12\x16\n" +
+	"\x06earned\x18\x0e \x01(\x04R\x06earned\x12\x1f\n" +
+	"\vactive_from\x18\x0f \x01(\x03R\n" +
+	"activeFrom\x12\x18\n" +
+	"\aexpires\x18\x10 \x01(\x03R\aexpires\x12\x1a\n" +
+	"\breturned\x18\x11 \x01(\x04R\breturned\x12\x16\n" +
+	"\x06clawed\x18\x12 \x01(\x04R\x06clawed\x12\x1c\n" +
+	"\tactivated\x18\x13 \x01(\x04R\tactivated\x12\x18\n" +
+	"\aexpired\x18\x14 \x01(\x04R\aexpired\x12\x1f\n" +
+	"\vtier_before\x18\x15 \x01(\tR\n" +
+	"tierBefore\x12\x1d\n" +
+	"\n" +
+	"tier_after\x18\x16 \x01(\tR\ttierAfter\"O\n" +
 	"\x05Grant\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x16\n" +
@@ -3391,97 +5284,141 @@ func file_azs_proto_rawDescGZIP() []byte {
 }
 
 var file_azs_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_azs_proto_goTypes = []any{
-	(Verdict)(0),         // 0: azs.v1.Verdict
-	(*Lot)(nil),          // 1: azs.v1.Lot
-	(*Tally)(nil),        // 2: azs.v1.Tally
-	(*Claim)(nil),        // 3: azs.v1.Claim
-	(*Line)(nil),         // 4: azs.v1.Line
-	(*Receipt)(nil),      // 5: azs.v1.Receipt
-	(*Statement)(nil),    // 6: azs.v1.Statement
-	(*Entry)(nil),        // 7: azs.v1.Entry
-	(*Started)(nil),      // 8: azs.v1.Started
-	(*SaleOpened)(nil),   // 9: azs.v1.SaleOpened
-	(*SaleClosed)(nil),   // 10: azs.v1.SaleClosed
-	(*SaleVoided)(nil),   // 11: azs.v1.SaleVoided
-	(*SaleRefunded)(nil), // 12: azs.v1.SaleRefunded
-	(*RefundLine)(nil),   // 13: azs.v1.RefundLine
-	(*CellReturned)(nil), // 14: azs.v1.CellReturned
-	(*Hello)(nil),        // 15: azs.v1.Hello
-	(*Batch)(nil),        // 16: azs.v1.Batch
-	(*Entries)(nil),      // 17: azs.v1.Entries
-	(*DownAck)(nil),      // 18: azs.v1.DownAck
-	(*Ask)(nil),          // 19: azs.v1.Ask
-	(*TopUp)(nil),        // 20: azs.v1.TopUp
-	(*State)(nil),        // 21: azs.v1.State
-	(*Scanner)(nil),      // 22: azs.v1.Scanner
-	(*Cursor)(nil),       // 23: azs.v1.Cursor
-	(*Ack)(nil),          // 24: azs.v1.Ack
-	(*Quarantined)(nil),  // 25: azs.v1.Quarantined
-	(*Down)(nil),         // 26: azs.v1.Down
-	(*Item)(nil),         // 27: azs.v1.Item
-	(*Account)(nil),      // 28: azs.v1.Account
-	(*Snapshot)(nil),     // 29: azs.v1.Snapshot
-	(*Card)(nil),         // 30: azs.v1.Card
-	(*Programme)(nil),    // 31: azs.v1.Programme
-	(*Notice)(nil),       // 32: azs.v1.Notice
-	(*Answer)(nil),       // 33: azs.v1.Answer
-	(*Grant)(nil),        // 34: azs.v1.Grant
-	(*Posting)(nil),      // 35: azs.v1.Posting
-	(*Local)(nil),        // 36: azs.v1.Local
+	(Verdict)(0),             // 0: azs.v1.Verdict
+	(*Lot)(nil),              // 1: azs.v1.Lot
+	(*Tally)(nil),            // 2: azs.v1.Tally
+	(*Claim)(nil),            // 3: azs.v1.Claim
+	(*Line)(nil),             // 4: azs.v1.Line
+	(*Receipt)(nil),          // 5: azs.v1.Receipt
+	(*Payment)(nil),          // 6: azs.v1.Payment
+	(*Statement)(nil),        // 7: azs.v1.Statement
+	(*Entry)(nil),            // 8: azs.v1.Entry
+	(*Started)(nil),          // 9: azs.v1.Started
+	(*SaleOpened)(nil),       // 10: azs.v1.SaleOpened
+	(*SaleClosed)(nil),       // 11: azs.v1.SaleClosed
+	(*SaleVoided)(nil),       // 12: azs.v1.SaleVoided
+	(*SaleRefunded)(nil),     // 13: azs.v1.SaleRefunded
+	(*RefundLine)(nil),       // 14: azs.v1.RefundLine
+	(*CellReturned)(nil),     // 15: azs.v1.CellReturned
+	(*CardIssued)(nil),       // 16: azs.v1.CardIssued
+	(*ShiftOpened)(nil),      // 17: azs.v1.ShiftOpened
+	(*Figure)(nil),           // 18: azs.v1.Figure
+	(*CashierTotals)(nil),    // 19: azs.v1.CashierTotals
+	(*ShiftClosed)(nil),      // 20: azs.v1.ShiftClosed
+	(*Alerted)(nil),          // 21: azs.v1.Alerted
+	(*Adjusted)(nil),         // 22: azs.v1.Adjusted
+	(*AccountChanged)(nil),   // 23: azs.v1.AccountChanged
+	(*CardChanged)(nil),      // 24: azs.v1.CardChanged
+	(*AccountAdvanced)(nil),  // 25: azs.v1.AccountAdvanced
+	(*AccountBurned)(nil),    // 26: azs.v1.AccountBurned
+	(*AccountForgotten)(nil), // 27: azs.v1.AccountForgotten
+	(*Hello)(nil),            // 28: azs.v1.Hello
+	(*Batch)(nil),            // 29: azs.v1.Batch
+	(*Entries)(nil),          // 30: azs.v1.Entries
+	(*DownAck)(nil),          // 31: azs.v1.DownAck
+	(*Ask)(nil),              // 32: azs.v1.Ask
+	(*Issue)(nil),            // 33: azs.v1.Issue
+	(*SaleRef)(nil),          // 34: azs.v1.SaleRef
+	(*History)(nil),          // 35: azs.v1.History
+	(*TopUp)(nil),            // 36: azs.v1.TopUp
+	(*State)(nil),            // 37: azs.v1.State
+	(*Scanner)(nil),          // 38: azs.v1.Scanner
+	(*Cursor)(nil),           // 39: azs.v1.Cursor
+	(*Ack)(nil),              // 40: azs.v1.Ack
+	(*Quarantined)(nil),      // 41: azs.v1.Quarantined
+	(*Down)(nil),             // 42: azs.v1.Down
+	(*Item)(nil),             // 43: azs.v1.Item
+	(*Account)(nil),          // 44: azs.v1.Account
+	(*Snapshot)(nil),         // 45: azs.v1.Snapshot
+	(*Card)(nil),             // 46: azs.v1.Card
+	(*Programme)(nil),        // 47: azs.v1.Programme
+	(*Notice)(nil),           // 48: azs.v1.Notice
+	(*Answer)(nil),           // 49: azs.v1.Answer
+	(*SaleState)(nil),        // 50: azs.v1.SaleState
+	(*RefundState)(nil),      // 51: azs.v1.RefundState
+	(*HistoryPage)(nil),      // 52: azs.v1.HistoryPage
+	(*Operation)(nil),        // 53: azs.v1.Operation
+	(*Grant)(nil),            // 54: azs.v1.Grant
+	(*Posting)(nil),          // 55: azs.v1.Posting
+	(*Local)(nil),            // 56: azs.v1.Local
 }
 var file_azs_proto_depIdxs = []int32{
 	2,  // 0: azs.v1.Claim.tally:type_name -> azs.v1.Tally
 	1,  // 1: azs.v1.Claim.lot:type_name -> azs.v1.Lot
 	4,  // 2: azs.v1.Receipt.lines:type_name -> azs.v1.Line
-	8,  // 3: azs.v1.Entry.started:type_name -> azs.v1.Started
-	9,  // 4: azs.v1.Entry.sale_opened:type_name -> azs.v1.SaleOpened
-	10, // 5: azs.v1.Entry.sale_closed:type_name -> azs.v1.SaleClosed
-	11, // 6: azs.v1.Entry.sale_voided:type_name -> azs.v1.SaleVoided
-	14, // 7: azs.v1.Entry.cell_returned:type_name -> azs.v1.CellReturned
-	12, // 8: azs.v1.Entry.sale_refunded:type_name -> azs.v1.SaleRefunded
-	5,  // 9: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
-	6,  // 10: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
-	5,  // 11: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
-	1,  // 12: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
-	6,  // 13: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
-	2,  // 14: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
-	3,  // 15: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
-	6,  // 16: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
-	13, // 17: azs.v1.SaleRefunded.lines:type_name -> azs.v1.RefundLine
-	1,  // 18: azs.v1.SaleRefunded.returned:type_name -> azs.v1.Lot
-	1,  // 19: azs.v1.SaleRefunded.clawed:type_name -> azs.v1.Lot
-	2,  // 20: azs.v1.SaleRefunded.uncounted:type_name -> azs.v1.Tally
-	6,  // 21: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
-	20, // 22: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
-	6,  // 23: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
-	22, // 24: azs.v1.State.scanners:type_name -> azs.v1.Scanner
-	0,  // 25: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
-	25, // 26: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
-	27, // 27: azs.v1.Down.items:type_name -> azs.v1.Item
-	29, // 28: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
-	30, // 29: azs.v1.Item.card:type_name -> azs.v1.Card
-	31, // 30: azs.v1.Item.programme:type_name -> azs.v1.Programme
-	32, // 31: azs.v1.Item.notice:type_name -> azs.v1.Notice
-	1,  // 32: azs.v1.Account.lots:type_name -> azs.v1.Lot
-	2,  // 33: azs.v1.Account.tallies:type_name -> azs.v1.Tally
-	28, // 34: azs.v1.Snapshot.account:type_name -> azs.v1.Account
-	30, // 35: azs.v1.Answer.card:type_name -> azs.v1.Card
-	29, // 36: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
-	34, // 37: azs.v1.Answer.grant:type_name -> azs.v1.Grant
-	1,  // 38: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
-	2,  // 39: azs.v1.Posting.counted:type_name -> azs.v1.Tally
-	3,  // 40: azs.v1.Posting.claims:type_name -> azs.v1.Claim
-	1,  // 41: azs.v1.Posting.clawed:type_name -> azs.v1.Lot
-	2,  // 42: azs.v1.Posting.uncounted:type_name -> azs.v1.Tally
-	29, // 43: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
-	35, // 44: azs.v1.Local.own:type_name -> azs.v1.Posting
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	6,  // 3: azs.v1.Receipt.payments:type_name -> azs.v1.Payment
+	9,  // 4: azs.v1.Entry.started:type_name -> azs.v1.Started
+	10, // 5: azs.v1.Entry.sale_opened:type_name -> azs.v1.SaleOpened
+	11, // 6: azs.v1.Entry.sale_closed:type_name -> azs.v1.SaleClosed
+	12, // 7: azs.v1.Entry.sale_voided:type_name -> azs.v1.SaleVoided
+	15, // 8: azs.v1.Entry.cell_returned:type_name -> azs.v1.CellReturned
+	13, // 9: azs.v1.Entry.sale_refunded:type_name -> azs.v1.SaleRefunded
+	16, // 10: azs.v1.Entry.card_issued:type_name -> azs.v1.CardIssued
+	17, // 11: azs.v1.Entry.shift_opened:type_name -> azs.v1.ShiftOpened
+	20, // 12: azs.v1.Entry.shift_closed:type_name -> azs.v1.ShiftClosed
+	21, // 13: azs.v1.Entry.alerted:type_name -> azs.v1.Alerted
+	22, // 14: azs.v1.Entry.adjusted:type_name -> azs.v1.Adjusted
+	23, // 15: azs.v1.Entry.account_changed:type_name -> azs.v1.AccountChanged
+	24, // 16: azs.v1.Entry.card_changed:type_name -> azs.v1.CardChanged
+	25, // 17: azs.v1.Entry.account_advanced:type_name -> azs.v1.AccountAdvanced
+	26, // 18: azs.v1.Entry.account_burned:type_name -> azs.v1.AccountBurned
+	27, // 19: azs.v1.Entry.account_forgotten:type_name -> azs.v1.AccountForgotten
+	5,  // 20: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
+	7,  // 21: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
+	5,  // 22: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
+	1,  // 23: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
+	7,  // 24: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
+	2,  // 25: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
+	3,  // 26: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
+	7,  // 27: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
+	14, // 28: azs.v1.SaleRefunded.lines:type_name -> azs.v1.RefundLine
+	1,  // 29: azs.v1.SaleRefunded.returned:type_name -> azs.v1.Lot
+	1,  // 30: azs.v1.SaleRefunded.clawed:type_name -> azs.v1.Lot
+	2,  // 31: azs.v1.SaleRefunded.uncounted:type_name -> azs.v1.Tally
+	7,  // 32: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
+	18, // 33: azs.v1.CashierTotals.figures:type_name -> azs.v1.Figure
+	19, // 34: azs.v1.ShiftClosed.cashiers:type_name -> azs.v1.CashierTotals
+	18, // 35: azs.v1.ShiftClosed.stated:type_name -> azs.v1.Figure
+	1,  // 36: azs.v1.Adjusted.accrued:type_name -> azs.v1.Lot
+	1,  // 37: azs.v1.Adjusted.clawed:type_name -> azs.v1.Lot
+	2,  // 38: azs.v1.Adjusted.uncounted:type_name -> azs.v1.Tally
+	36, // 39: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
+	33, // 40: azs.v1.Ask.issue:type_name -> azs.v1.Issue
+	34, // 41: azs.v1.Ask.sale:type_name -> azs.v1.SaleRef
+	35, // 42: azs.v1.Ask.history:type_name -> azs.v1.History
+	7,  // 43: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
+	38, // 44: azs.v1.State.scanners:type_name -> azs.v1.Scanner
+	0,  // 45: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
+	41, // 46: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
+	43, // 47: azs.v1.Down.items:type_name -> azs.v1.Item
+	45, // 48: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
+	46, // 49: azs.v1.Item.card:type_name -> azs.v1.Card
+	47, // 50: azs.v1.Item.programme:type_name -> azs.v1.Programme
+	48, // 51: azs.v1.Item.notice:type_name -> azs.v1.Notice
+	1,  // 52: azs.v1.Account.lots:type_name -> azs.v1.Lot
+	2,  // 53: azs.v1.Account.tallies:type_name -> azs.v1.Tally
+	44, // 54: azs.v1.Snapshot.account:type_name -> azs.v1.Account
+	46, // 55: azs.v1.Answer.card:type_name -> azs.v1.Card
+	45, // 56: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
+	54, // 57: azs.v1.Answer.grant:type_name -> azs.v1.Grant
+	50, // 58: azs.v1.Answer.sale:type_name -> azs.v1.SaleState
+	52, // 59: azs.v1.Answer.history:type_name -> azs.v1.HistoryPage
+	51, // 60: azs.v1.SaleState.refunds:type_name -> azs.v1.RefundState
+	53, // 61: azs.v1.HistoryPage.operations:type_name -> azs.v1.Operation
+	1,  // 62: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
+	2,  // 63: azs.v1.Posting.counted:type_name -> azs.v1.Tally
+	3,  // 64: azs.v1.Posting.claims:type_name -> azs.v1.Claim
+	1,  // 65: azs.v1.Posting.clawed:type_name -> azs.v1.Lot
+	2,  // 66: azs.v1.Posting.uncounted:type_name -> azs.v1.Tally
+	45, // 67: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
+	55, // 68: azs.v1.Local.own:type_name -> azs.v1.Posting
+	69, // [69:69] is the sub-list for method output_type
+	69, // [69:69] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_azs_proto_init() }
@@ -3489,15 +5426,25 @@ func file_azs_proto_init() {
 	if File_azs_proto != nil {
 		return
 	}
-	file_azs_proto_msgTypes[6].OneofWrappers = []any{
+	file_azs_proto_msgTypes[7].OneofWrappers = []any{
 		(*Entry_Started)(nil),
 		(*Entry_SaleOpened)(nil),
 		(*Entry_SaleClosed)(nil),
 		(*Entry_SaleVoided)(nil),
 		(*Entry_CellReturned)(nil),
 		(*Entry_SaleRefunded)(nil),
+		(*Entry_CardIssued)(nil),
+		(*Entry_ShiftOpened)(nil),
+		(*Entry_ShiftClosed)(nil),
+		(*Entry_Alerted)(nil),
+		(*Entry_Adjusted)(nil),
+		(*Entry_AccountChanged)(nil),
+		(*Entry_CardChanged)(nil),
+		(*Entry_AccountAdvanced)(nil),
+		(*Entry_AccountBurned)(nil),
+		(*Entry_AccountForgotten)(nil),
 	}
-	file_azs_proto_msgTypes[26].OneofWrappers = []any{
+	file_azs_proto_msgTypes[42].OneofWrappers = []any{
 		(*Item_Snapshot)(nil),
 		(*Item_Card)(nil),
 		(*Item_Programme)(nil),
@@ -3509,7 +5456,7 @@ func file_azs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_azs_proto_rawDesc), len(file_azs_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
