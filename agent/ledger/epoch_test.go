@@ -226,7 +226,7 @@ func TestAnotherStationsLedgerIsRefused(t *testing.T) {
 
 func TestMigrationsRunInTheirOrderOnce(t *testing.T) {
 	cfg := testConfig(t)
-	if err := openTest(t, cfg).Close(); err != nil { // a file of schema 1
+	if err := openTest(t, cfg).Close(); err != nil {
 		t.Fatal(err)
 	}
 	db, err := bolt.Open(cfg.Path, 0o600, nil)
@@ -234,6 +234,12 @@ func TestMigrationsRunInTheirOrderOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	setSchema := func(v uint32) error {
+		return db.Update(func(tx *bolt.Tx) error { return (&txn{tx: tx, buckets: map[string]*bolt.Bucket{}}).putSchema(v) })
+	}
+	if err := setSchema(1); err != nil {
+		t.Fatal(err)
+	}
 	var ran []int
 	step := func(i int) migration {
 		return func(tx *bolt.Tx) error {
@@ -265,8 +271,38 @@ func TestMigrationsRunInTheirOrderOnce(t *testing.T) {
 				return err
 			}
 		}
-		return (&txn{tx: tx, buckets: map[string]*bolt.Bucket{}}).putSchema(1)
+		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+	if err := setSchema(schemaVersion); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A ledger of the first layout goes on with what the second has added.
+func TestALedgerOfTheFirstSchemaGoesOn(t *testing.T) {
+	cfg := testConfig(t)
+	if err := openTest(t, cfg).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bolt.Open(cfg.Path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, name := range bucketNames()[11:] {
+			if err := tx.DeleteBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return (&txn{tx: tx, buckets: map[string]*bolt.Bucket{}}).putSchema(1)
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l := openTest(t, cfg)
+	if _, err := l.OpenShift(t.Context(), &loyalty.ShiftRequest{ShiftID: loyalty.ShiftID{Number: 1}}); err != nil {
+		t.Error(err)
 	}
 }

@@ -26,6 +26,8 @@ import (
 //	prog/<version>     Programme
 //	note/<id>          azs.v1.Notice
 //	quar/<place>       Quarantined
+//	shift/<counter><n> Shift: a counter's name and the number of the shift, of 4 bytes
+//	watch/<key>        Watch: what a velocity rule counts of one subject, see velocity.go
 //
 // Numbers in keys are big-endian: accounts of 8 bytes, places of 4 (epoch) and 8 (seq).
 const (
@@ -40,6 +42,9 @@ const (
 	bucketProg = "prog"
 	bucketNote = "note"
 	bucketQuar = "quar"
+
+	bucketShift = "shift"
+	bucketWatch = "watch"
 )
 
 var (
@@ -50,6 +55,7 @@ var (
 func bucketNames() []string {
 	return []string{
 		bucketMeta, bucketAcct, bucketCard, bucketCell, bucketLeft, bucketSale, bucketOpen, bucketJrn, bucketProg, bucketNote, bucketQuar,
+		bucketShift, bucketWatch,
 	}
 }
 
@@ -90,6 +96,10 @@ func describeKey(bucket string, key []byte) string {
 		return "card " + loyalty.CardNumber(key).String()
 	case bucket == bucketSale:
 		return fmt.Sprintf("sale %q", key)
+	case bucket == bucketShift && len(key) >= 4:
+		return describeShift(shiftOfKey(key))
+	case bucket == bucketWatch:
+		return fmt.Sprintf("watch/%q", key)
 	case bucket == bucketMeta:
 		return "meta/" + strings.ToValidUTF8(string(key), "?")
 	case len(key) == 8:

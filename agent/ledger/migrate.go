@@ -8,13 +8,23 @@ import (
 )
 
 // schemaVersion is the layout that this program writes.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // migration brings a file from the schema of its index, plus one, to the next: migrations()[0] makes schema 2 of 1. Each
 // runs in the transaction that also writes the new number, so that a crash leaves the one or the other.
 type migration func(*bolt.Tx) error
 
-func migrations() []migration { return nil }
+func migrations() []migration { return []migration{addBuckets} }
+
+// addBuckets makes the buckets that later versions of the layout have added: what is new of them is empty.
+func addBuckets(tx *bolt.Tx) error {
+	for _, name := range bucketNames() {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return fmt.Errorf("create bucket %s: %w", name, err)
+		}
+	}
+	return nil
+}
 
 // migrate brings the file up to the schema after the last migration. A file of a later schema is [ErrSchema] and is not
 // touched.

@@ -227,10 +227,8 @@ func (l *Ledger) create(w *witness) error {
 // initialise makes the buckets and the first state.
 func initialise(tx *bolt.Tx, st state, reborn string) error {
 	t := &txn{tx: tx, st: st, buckets: make(map[string]*bolt.Bucket)}
-	for _, name := range bucketNames() {
-		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-			return fmt.Errorf("create bucket %s: %w", name, err)
-		}
+	if err := addBuckets(tx); err != nil {
+		return err
 	}
 	if err := t.putSchema(schemaVersion); err != nil {
 		return err

@@ -96,17 +96,23 @@ func (t *txn) saveState() error { return t.putMessage(bucketMeta, keyState, t.st
 func (t *txn) nextPlace() (loyalty.Place, reading, error) {
 	r := t.read()
 	at := r.after(t.st.lastAt)
-	op, err := t.mint(at)
+	op, err := t.mint(t.st.lastOp, at)
 	return loyalty.Place{Epoch: t.st.epoch, Seq: t.st.last + 1, Op: op, At: at}, r, err
+}
+
+// placeAfter is where an entry will stand that is written together with the one at a place, behind it.
+func (t *txn) placeAfter(at loyalty.Place) (loyalty.Place, error) {
+	op, err := t.mint(at.Op, at.At)
+	return loyalty.Place{Epoch: at.Epoch, Seq: at.Seq + 1, Op: op, At: at.At}, err
 }
 
 // mint makes the next operation id: greater than the one before unless the clock was put back, in which case the moment
 // goes before the order.
-func (t *txn) mint(at loyalty.Instant) (loyalty.OpID, error) {
-	if at == t.st.lastOp.At() && !t.st.lastOp.IsZero() {
-		low := binary.BigEndian.Uint64(t.st.lastOp[8:]) &^ (3 << 62)
+func (t *txn) mint(last loyalty.OpID, at loyalty.Instant) (loyalty.OpID, error) {
+	if at == last.At() && !last.IsZero() {
+		low := binary.BigEndian.Uint64(last[8:]) &^ (3 << 62)
 		if low < 1<<62-1 {
-			id := t.st.lastOp
+			id := last
 			binary.BigEndian.PutUint64(id[8:], (low+1)|2<<62)
 			return id, nil
 		}
