@@ -48,6 +48,8 @@ type Programme struct {
 	RedeemAsked  bool    // points pay only after the customer has switched redeeming on
 	Cards        CardRules
 
+	Velocity []Velocity
+
 	AcceptUnknown bool   // a card HQ has not told us of may accrue while HQ is out of reach
 	Source        []byte // the file it was read from
 

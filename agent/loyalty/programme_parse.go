@@ -29,7 +29,7 @@ func ParseProgramme(src []byte) (*Programme, error) {
 
 func (r *programmeReader) programme(doc *node) *Programme {
 	r.keys(doc, "schema", "name", "version", "effective", "title", "utc_offset", "points", "fiscal_form", "tiers", "earn", "never_earn",
-		"never_earn_by", "never_redeem", "never_redeem_by", "activation", "expiry", "limits", "redeem", "campaigns", "cards", "unknown_card")
+		"never_earn_by", "never_redeem", "never_redeem_by", "activation", "expiry", "limits", "redeem", "campaigns", "cards", "unknown_card", "velocity")
 	p := &Programme{}
 	if n := r.required(doc, "schema"); n != nil {
 		if s, ok := r.word(n); ok && s != ProgrammeSchema {
@@ -69,6 +69,7 @@ func (r *programmeReader) programme(doc *node) *Programme {
 	r.campaigns(doc.get("campaigns"), p)
 	r.cards(r.section(doc, "cards", "main", "additional", "virtual", "additional_redeem"), p)
 	p.AcceptUnknown = r.choice(doc.get("unknown_card"), "refuse", "accrue") == 1
+	r.velocity(doc.get("velocity"), p)
 	return p
 }
 

@@ -167,6 +167,12 @@ func TestProgrammeSaysTheRest(t *testing.T) {
 			},
 		},
 		Cards: loyalty.CardRules{Main: 1, Additional: 2, Virtual: 1, OwnerAllows: true}, AcceptUnknown: true,
+		Velocity: []loyalty.Velocity{
+			{Name: "same-card", Per: []loyalty.Watched{loyalty.WatchCard, loyalty.WatchCounter}, AtMost: 4, Within: 30 * time.Minute},
+			{Name: "manual-entries", Per: []loyalty.Watched{loyalty.WatchCashier}, Count: loyalty.CountManual, AtMost: 10, Shift: true},
+			{Name: "redeem-a-day", Per: []loyalty.Watched{loyalty.WatchAccount}, Count: loyalty.CountRedeemed, AtMost: 5000_50, Day: true, Refuse: true},
+			{Name: "refunds", Per: []loyalty.Watched{loyalty.WatchCashier, loyalty.WatchShift}, Count: loyalty.CountRefunds, Within: 7 * 24 * time.Hour, Refuse: true},
+		},
 	}
 	if got := p.Bare(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
