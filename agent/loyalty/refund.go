@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -18,6 +19,10 @@ import (
 // A refund is what that comes to after it less what it came to before it. So it does not matter into how many refunds a
 // sale is cut: all of them together take back exactly what was earned and return exactly what was redeemed, and on the
 // way never return more than one refund of the same part would.
+//
+// A sale of another station is refunded by what headquarters has of it: the entry that closed it, and all refunds there
+// are, whoever made them. Which lots paid is not in the entry. Who refunds without headquarters' word knows nothing of
+// what other stations have given back; headquarters posts no more than the sale had.
 //
 // Points come back with the terms of the lots that the station saw them be taken from, the last taken first, as if less
 // had been redeemed. Where that is not known, or the lot has expired since, they come back spendable at once and live as
@@ -159,7 +164,7 @@ func (s *SaleRefunded) Money() (sum Kopecks) {
 }
 
 // Refund gives a part of a closed sale back. Asked again with the same content it returns the sale as it stands and no
-// body; with other content [Conflict]. The other refusals are [SaleNotHere], [SaleNotClosed], [RefundMore], [NoProgramme]
+// body; with other content, or an id that another station has used for this sale, [Conflict]. The other refusals are [SaleNotHere], [SaleNotClosed], [RefundMore], [NoProgramme]
 // and [BadRequest] for a line that the receipt has not.
 func (b *Books) Refund(r *RefundRequest, at Place) (*Sale, Body, error) {
 	if err := r.Check(); err != nil {
@@ -170,7 +175,7 @@ func (b *Books) Refund(r *RefundRequest, at Place) (*Sale, Body, error) {
 		return nil, nil, fmt.Errorf("refund sale %q: %w", r.Sale, SaleNotHere)
 	}
 	if f := s.Refund(r.Refund); f != nil {
-		if !f.same(r) {
+		if f.madeAt(b.Station) != b.Station || !f.same(r) {
 			return nil, nil, fmt.Errorf("refund %q of sale %q: %w", r.Refund, r.Sale, Conflict)
 		}
 		return s, nil, nil
@@ -201,7 +206,7 @@ func (b *Books) refund(r *RefundRequest, lines []RefundLine, at Place) (*Sale, B
 		Reason: r.Reason, Cashier: r.Cashier, Shift: r.Shift,
 	}
 	body := SaleRefunded{
-		Sale: s.ID, Closed: s.OpEnd, Refund: r.Refund, Account: s.Account, Card: s.Card, Lines: lines, Discount: f.Discount,
+		Station: s.Station, Tender: cmp.Or(r.Tender, s.Close.Receipt.Tender), Sale: s.ID, Closed: s.OpEnd, Refund: r.Refund, Account: s.Account, Card: s.Card, Lines: lines, Discount: f.Discount,
 		Returned: b.givenBack(was.returned, is.returned, at.At), Reason: r.Reason,
 	}
 	body.Clawed = cutLots(s.Quote.Booked(), was.clawed, is.clawed)
@@ -217,20 +222,22 @@ func (b *Books) refund(r *RefundRequest, lines []RefundLine, at Place) (*Sale, B
 			return nil, nil, fmt.Errorf("%w: refund sale %q: %w", BadRequest, s.ID, err)
 		}
 		b.Local.Add(p)
-		f.Total, f.Avail, f.Debt = a.Total(at.At), b.Local.available(&a, at.At, b.Reserved), a.Debt
+		if s.Station == 0 || b.Local.Snapshot.Version != 0 { // otherwise headquarters has told nothing of the account
+			f.Total, f.Avail, f.Debt = a.Total(at.At), b.Local.available(&a, at.At, b.Reserved), a.Debt
+		}
 	}
 	s.AddRefund(f)
 	return s, body, nil
 }
 
-// Refund is the sale's refund of the id, nil if there is none.
-func (s *Sale) Refund(id RefundID) *Refund {
+// Refund is the sale's refund of the id, nil if there is none. Of two stations that used the same id it is this one's.
+func (s *Sale) Refund(id RefundID) (found *Refund) {
 	for _, f := range s.Refunds {
-		if f.ID == id {
-			return f
+		if f.ID == id && (found == nil || f.Station == 0) {
+			found = f
 		}
 	}
-	return nil
+	return found
 }
 
 // AddRefund appends a refund and works out whether anything is left of the sale.
@@ -256,6 +263,10 @@ func (s *Sale) refunded(lines []RefundLine) []RefundLine {
 		add(f.Lines)
 	}
 	add(lines)
+	for i := range sum { // two stations that did not know of each other may have given back more than there was
+		l, x := &s.Close.Receipt.Lines[i], &sum[i]
+		x.Amount, x.Volume, x.Count = min(x.Amount, l.Amount), min(x.Volume, l.Volume), min(x.Count, l.Count)
+	}
 	return sum
 }
 

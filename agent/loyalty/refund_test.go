@@ -53,7 +53,7 @@ func TestRefundOfALine(t *testing.T) {
 	f, body := mustRefund(t, b, refunding("r1", loyalty.RefundLine{Line: 2, Count: 1000, Amount: 400_00}), place(3))
 	want := loyalty.SaleRefunded{
 		Sale: "s1", Closed: place(2).Op, Refund: "r1", Account: account, Card: card, Lines: []loyalty.RefundLine{{Line: 2, Count: 1000, Amount: 400_00}},
-		Discount: 40_00, Returned: []loyalty.Lot{{Amount: 40_00}}, Undo: loyalty.Undo{Clawed: []loyalty.Lot{{Amount: closed.LineEarned[1]}}}, Reason: "товар возвращён",
+		Discount: 40_00, Tender: loyalty.Cashless, Returned: []loyalty.Lot{{Amount: 40_00}}, Undo: loyalty.Undo{Clawed: []loyalty.Lot{{Amount: closed.LineEarned[1]}}}, Reason: "товар возвращён",
 	}
 	if !reflect.DeepEqual(body, want) {
 		t.Errorf("refunded\n%+v, want\n%+v", body, want)

@@ -24,6 +24,7 @@ func (s SaleState) String() string { return name(saleStates, int(s)) }
 // Sale is what the station keeps of a sale: enough to answer again, the same, whatever is asked twice.
 type Sale struct {
 	ID       SaleID
+	Station  StationID // where it was closed; zero: here
 	State    SaleState
 	OpOpen   OpID // zero for a sale of one step
 	OpEnd    OpID // of the close or void
@@ -152,6 +153,7 @@ type Books struct {
 	Programme *Programme // in force, or for an open sale the one that opened it, if it is kept; nil: none has come from HQ yet
 	Card      Card
 	Known     bool // the station knows the card
+	Issued    bool // the station has given the card out, and headquarters has not told of it yet
 	Local     Local
 	Cell      Cell
 	Reserved  Points // of the account's open sales at this station
@@ -173,7 +175,7 @@ func (b *Books) Admit(redeem bool) error {
 	switch {
 	case b.Programme == nil:
 		return NoProgramme
-	case !b.Known && (redeem || !b.Programme.AcceptUnknown):
+	case !b.Known && (redeem || !b.Issued && !b.Programme.AcceptUnknown):
 		return UnknownCard
 	}
 	if err := b.Card.refuse(redeem); err != nil {
