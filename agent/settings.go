@@ -2,7 +2,9 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/config"
 	"github.com/azs-edge/azs-edge/pos/card"
 	"github.com/azs-edge/azs-edge/pos/scanner"
@@ -42,4 +44,16 @@ func ScannerConfig(s config.Scanner) (scanner.Config, error) {
 		err = errors.Join(err, out.Match.PID.UnmarshalText([]byte(s.Match.PID)))
 	}
 	return out, err
+}
+
+// FormsKey is the key that the forms of new customers are sealed to; none where the configuration names none.
+func FormsKey(c config.Cards) (form.Key, error) {
+	if c.FormsKey == "" {
+		return form.Key{}, nil
+	}
+	k, err := form.ParseKey(c.FormsKey)
+	if err != nil {
+		return form.Key{}, fmt.Errorf("cards.forms_key: %w", err)
+	}
+	return k, nil
 }

@@ -123,6 +123,10 @@ type Cards struct {
 	TokenPrefixes []string `yaml:"token_prefixes"`
 	// Key that carries the number in a JSON object. Default: card.
 	JSONKey string `yaml:"json_key" max:"40"`
+	// Public key (age1...) that the forms of new customers are sealed to; headquarters' operator keeps its other half and
+	// the station cannot read a form back. Made by `age-keygen -o forms.key`. Without it no card is issued at the counter.
+	// Default: none.
+	FormsKey string `yaml:"forms_key"`
 }
 
 // CardRange is one range of card numbers.

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"filippo.io/age"
 )
 
 // checker collects what is wrong with values that were understood.
@@ -216,6 +218,9 @@ func (c *checker) scannerPort(key string, s Scanner, ports map[string]string) {
 var hostName = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
 
 func (r *Cards) check(c *checker) {
+	if r.FormsKey != "" {
+		c.formsKey("cards.forms_key", r.FormsKey)
+	}
 	for i, x := range r.Ranges {
 		key := fmt.Sprintf("cards.ranges[%d]", i)
 		c.required(key+".prefix", x.Prefix)
@@ -243,6 +248,17 @@ func (r *Cards) check(c *checker) {
 		case strings.Trim(p, "0123456789") == "":
 			c.fail(key, "is only digits", "numbers are told apart by cards.ranges")
 		}
+	}
+}
+
+// formsKey accepts a public key of age, and never quotes what it is given: it may be the secret half.
+func (c *checker) formsKey(key, s string) {
+	if strings.HasPrefix(strings.ToUpper(s), "AGE-SECRET-KEY-") {
+		c.fail(key, "is the secret half of the key, which no station may have", "write what `age-keygen -y FILE` prints, and make a new key: this one has been seen")
+		return
+	}
+	if _, err := age.ParseX25519Recipient(s); err != nil {
+		c.fail(key, "is not a public key of age", "it begins with age1 and has 62 characters; `age-keygen -y FILE` prints it")
 	}
 }
 

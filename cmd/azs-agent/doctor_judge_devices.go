@@ -157,6 +157,9 @@ func judgeCards(a advice, c config.Cards, scanners int) []finding {
 	if len(known) == 0 {
 		return []finding{warn(name, "none are named under `cards`: every scan is taken for something else", a.verb("scanner check --range 7005:16:luhn"))}
 	}
+	if c.FormsKey != "" {
+		known = append(known, "forms are sealed to "+c.FormsKey[:min(12, len(c.FormsKey))]+"...")
+	}
 	return []finding{pass(name, strings.Join(known, ", "))}
 }
 

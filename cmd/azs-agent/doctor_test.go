@@ -247,6 +247,7 @@ func TestJudgeScanner(t *testing.T) {
 	expect(t, judgeCards(onLinux, config.Cards{}, 1), verdict{statusWarning, "every scan", "azs-agent scanner check --range 7005:16:luhn"})
 	expect(t, judgeCards(onLinux, config.Cards{}, 0))
 	expect(t, judgeCards(onLinux, config.Cards{Ranges: make([]config.CardRange, 2), URLHosts: []string{"a"}}, 1), verdict{statusOK, "2 ranges of numbers, 1 host of links", ""})
+	expect(t, judgeCards(onLinux, config.Cards{URLHosts: []string{"a"}, FormsKey: "age1zvkyg2lqzraa2ln"}, 1), verdict{statusOK, "1 host of links, forms are sealed to age1zvkyg2lq...", ""})
 }
 
 func TestJudgeDisk(t *testing.T) {
