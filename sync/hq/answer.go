@@ -58,7 +58,7 @@ func Answer(tx Tx, station loyalty.StationID, a *Ask, at loyalty.Instant) (Reply
 		return Reply{}, err
 	}
 	s := stations[station]
-	if s == nil {
+	if s == nil || s.ID == Own {
 		reply.Answer.Refusal = string(loyalty.Offline)
 		return reply, nil
 	}

@@ -72,6 +72,9 @@ func Greet(tx Tx, h *Hello, enrol bool, stream uint64, at loyalty.Instant) (Gree
 	if h.Schema < MinSchema {
 		return Greeting{Verdict: pb.Verdict_VERDICT_TOO_OLD}, nil
 	}
+	if h.Station == Own {
+		return Greeting{Verdict: pb.Verdict_VERDICT_UNKNOWN_STATION}, nil
+	}
 	known, err := tx.Stations([]loyalty.StationID{h.Station})
 	if err != nil {
 		return Greeting{}, err

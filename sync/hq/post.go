@@ -132,7 +132,7 @@ func (p *posting) place(batches []*Batch) (err error) {
 	for i, b := range batches {
 		r := &p.result.Receipts[i]
 		s := p.stations[b.Station]
-		if s == nil {
+		if s == nil || s.ID == Own {
 			r.Verdict = Stranger
 			continue
 		}
@@ -148,7 +148,7 @@ func (p *posting) place(batches []*Batch) (err error) {
 		p.changes.Stations = append(p.changes.Stations, p.stations[id])
 	}
 	for i, b := range batches {
-		if s := p.stations[b.Station]; s != nil {
+		if s := p.stations[b.Station]; s != nil && s.ID != Own {
 			p.result.Receipts[i].Cursor = s.Cursor
 		}
 	}

@@ -138,7 +138,7 @@ func (b *Books) AcceptGap(ctx context.Context, station loyalty.StationID) error 
 			return err
 		}
 		s := known[station]
-		if s == nil {
+		if s == nil || s.ID == Own {
 			return fmt.Errorf("station %d: %w", station, ErrNoStation)
 		}
 		s.GapAccepted = true

@@ -177,9 +177,10 @@ const (
 	Opened
 	Ended    // closed or void
 	Refunded // once for each of the register's refunds
+	Referred // once for each reference of a partner, or of an operator; in headquarters' own journal
 )
 
-var stepNames = [...]string{"", "opened", "ended", "refunded"}
+var stepNames = [...]string{"", "opened", "ended", "refunded", "referred"}
 
 // String is the step's name in reasons.
 func (s Step) String() string {

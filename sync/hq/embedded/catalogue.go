@@ -309,10 +309,12 @@ func (t *tx) checkIndexes(l *hq.Line, n *indexed) error {
 
 func (t *tx) checkStations(audit *hq.Audit, r *Report) error {
 	return t.each(bStation, func(k, v []byte) error {
-		r.Stations++
 		s, err := decodeStation(loyalty.StationID(binary.BigEndian.Uint32(k)), v)
 		if err != nil {
 			return err
+		}
+		if s.ID != hq.Own {
+			r.Stations++
 		}
 		return audit.Station(s)
 	})

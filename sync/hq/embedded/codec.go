@@ -163,7 +163,7 @@ func encodeLine(l *hq.Line) []byte {
 	b = append(b, l.Op[:]...)
 	b = append(b, byte(l.Step))
 	b = appendText(b, []byte(l.Sale))
-	if l.Step == hq.Refunded {
+	if l.Step >= hq.Refunded {
 		b = appendText(b, []byte(l.Refund))
 	}
 	b = binary.AppendUvarint(b, uint64(l.Account))
@@ -180,7 +180,7 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	r := &reader{b: v}
 	l := &hq.Line{Place: at, Pos: r.uint(), At: loyalty.Instant(r.int())}
 	r.fixed(l.Op[:])
-	if l.Step, l.Sale = hq.Step(r.uint()), loyalty.SaleID(r.text()); l.Step == hq.Refunded {
+	if l.Step, l.Sale = hq.Step(r.uint()), loyalty.SaleID(r.text()); l.Step >= hq.Refunded {
 		l.Refund = loyalty.RefundID(r.text())
 	}
 	l.Account, l.Outcome, l.Pruned = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), r.uint() == 1

@@ -286,7 +286,7 @@ func (t *tx) saveStreams(c *hq.Changes) error {
 
 func (t *tx) allStations() (out []loyalty.StationID) {
 	c := t.Bucket(bStation).Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+	for k, _ := c.Seek(u32(hq.Own + 1)); k != nil; k, _ = c.Next() {
 		out = append(out, loyalty.StationID(binary.BigEndian.Uint32(k)))
 	}
 	return out

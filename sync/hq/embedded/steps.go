@@ -20,7 +20,7 @@ func (t *tx) Steps(steps []hq.SaleStep) (map[hq.SaleStep]*hq.Line, error) {
 // stepKey is the key under which the index has a step.
 func stepKey(s hq.SaleStep) []byte {
 	k := append(append(u32(s.Station), byte(s.Step)), s.Sale...)
-	if s.Step == hq.Refunded {
+	if s.Step >= hq.Refunded {
 		k = append(append(k, 0), s.Refund...) // no id holds a zero
 	}
 	return k

@@ -25,7 +25,7 @@ var (
 	bJournal   = []byte("journal")   // station u32, epoch u32, seq u64 -> line
 	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
-	bStep      = []byte("step")      // station u32, step u8, sale; of a refund 0 and its id -> station, epoch, seq
+	bStep      = []byte("step")      // station u32, step u8, sale; of a refund or reference 0 and its id -> station, epoch, seq
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
 	bWaiting   = []byte("waiting")   // card, 0, station, epoch, seq -> nothing: what was set aside until the card comes
 	bAccount   = []byte("account")   // account u64 -> record
