@@ -36,7 +36,7 @@ func (s sale) message() (*ledgerpb.Sale, error) {
 		return nil, err
 	}
 	if o := s.Open; o != nil {
-		m.Open = &ledgerpb.Request{Card: string(o.Card), Redeem: uint64(o.Redeem), Manual: o.Manual, Cashier: o.Cashier, Shift: o.Shift}
+		m.Open = &ledgerpb.Request{Card: string(o.Card), Redeem: uint64(o.Redeem), Manual: o.Manual, Cashier: o.Cashier, Shift: o.Shift, Counter: o.Counter}
 		if m.Open.Receipt, err = wire.FromReceipt(&o.Receipt).MarshalVT(); err != nil {
 			return nil, fmt.Errorf("encode receipt: %w", err)
 		}
@@ -44,13 +44,14 @@ func (s sale) message() (*ledgerpb.Sale, error) {
 	if c := s.Close; c != nil {
 		m.Close = &ledgerpb.Request{
 			Card: string(c.Card), Redeem: uint64(c.Redeem), Manual: c.Manual, Resolved: c.Resolved, Cashier: c.Cashier, Shift: c.Shift,
+			Counter: c.Counter,
 		}
 		if m.Close.Receipt, err = wire.FromReceipt(&c.Receipt).MarshalVT(); err != nil {
 			return nil, fmt.Errorf("encode receipt: %w", err)
 		}
 	}
 	if v := s.Void; v != nil {
-		m.Void = &ledgerpb.Request{Reason: v.Reason, Resolved: v.Resolved, Cashier: v.Cashier, Shift: v.Shift}
+		m.Void = &ledgerpb.Request{Reason: v.Reason, Resolved: v.Resolved, Cashier: v.Cashier, Shift: v.Shift, Counter: v.Counter}
 	}
 	return m, nil
 }
@@ -80,7 +81,7 @@ func parseSale(id loyalty.SaleID, b []byte) (sale, error) {
 		}
 		s.Open = &loyalty.OpenRequest{
 			Sale: id, Card: loyalty.CardNumber(o.Card), Receipt: r, Redeem: loyalty.Points(o.Redeem), Manual: o.Manual,
-			Who: loyalty.Who{Cashier: o.Cashier, Shift: o.Shift},
+			Who: loyalty.Who{Cashier: o.Cashier, Shift: o.Shift, Counter: o.Counter},
 		}
 	}
 	if c := m.Close; c != nil {
@@ -90,12 +91,12 @@ func parseSale(id loyalty.SaleID, b []byte) (sale, error) {
 		}
 		s.Close = &loyalty.CloseRequest{
 			Sale: id, Card: loyalty.CardNumber(c.Card), Receipt: r, Redeem: loyalty.Points(c.Redeem), Manual: c.Manual, Resolved: c.Resolved,
-			Who: loyalty.Who{Cashier: c.Cashier, Shift: c.Shift},
+			Who: loyalty.Who{Cashier: c.Cashier, Shift: c.Shift, Counter: c.Counter},
 		}
 	}
 	if v := m.Void; v != nil {
 		s.Void = &loyalty.VoidRequest{
-			Sale: id, Reason: v.Reason, Resolved: v.Resolved, Who: loyalty.Who{Cashier: v.Cashier, Shift: v.Shift},
+			Sale: id, Reason: v.Reason, Resolved: v.Resolved, Who: loyalty.Who{Cashier: v.Cashier, Shift: v.Shift, Counter: v.Counter},
 		}
 	}
 	return s, nil
@@ -119,6 +120,9 @@ func parseReceipt(b []byte) (loyalty.Receipt, error) {
 			Kind: loyalty.LineKind(l.Kind & 0xff), Code: l.Code, Group: l.Group,
 			Volume: loyalty.Millilitres(l.Volume), Count: int64(l.Count), Amount: loyalty.Kopecks(l.Amount),
 		}
+	}
+	for _, p := range m.Payments {
+		r.Payments = append(r.Payments, loyalty.Payment{Tender: loyalty.Tender(p.Tender & 0xff), Amount: loyalty.Kopecks(p.Amount)})
 	}
 	if err := r.Check(); err != nil {
 		return loyalty.Receipt{}, fmt.Errorf("%w: receipt: %w", ErrCorrupt, err)

@@ -73,6 +73,7 @@ func (u *Uplink) put(ctx context.Context, a *pb.Ask) (*question, error) {
 	q := &question{done: make(chan result, 1), ask: &pb.Ask{
 		Id: u.asks.last, DeadlineMs: uint32(max(0, time.Until(deadline)).Milliseconds()),
 		Card: a.Card, Account: a.Account, Epoch: a.Epoch, TopUp: a.TopUp,
+		Issue: a.Issue, Sale: a.Sale, History: a.History,
 	}}
 	u.asks.waiting[q.ask.Id] = q
 	u.asks.order = append(u.asks.order, q.ask.Id)
