@@ -81,6 +81,7 @@ func (t *txn) replant(tail []tailEntry, above loyalty.Epoch, reason string, star
 	if err := t.forgetOwn(tail); err != nil {
 		return err
 	}
+	old := place{t.st.epoch, t.st.acked}
 	t.st.epoch = max(t.st.epoch, above) + 1
 	if err := t.random(t.st.nonce[:]); err != nil {
 		return fmt.Errorf("random bytes for a nonce: %w", err)
@@ -91,10 +92,14 @@ func (t *txn) replant(tail []tailEntry, above loyalty.Epoch, reason string, star
 	if err := t.start(started); err != nil {
 		return err
 	}
+	lostForms := 0
 	for _, x := range tail {
-		if err := t.plant(x, cells); err != nil {
+		if err := t.plant(x, cells, &lostForms); err != nil {
 			return fmt.Errorf("entry %d again: %w", x.old.seq, err)
 		}
+	}
+	if err := t.settleForms(old, lostForms); err != nil {
+		return err
 	}
 	for id, c := range cells {
 		c.Issued = c.Used - c.Voided + c.Returned // nothing is left to use
@@ -186,11 +191,11 @@ func endedSale(b loyalty.Body) loyalty.SaleID {
 }
 
 // saleOf is the sale that the entry ended or refunded.
-func saleOf(b loyalty.Body) loyalty.SaleID {
+func saleOf(b loyalty.Body) saleKey {
 	if r, ok := b.(loyalty.SaleRefunded); ok {
-		return r.Sale
+		return saleKey{r.Station, r.Sale}
 	}
-	return endedSale(b)
+	return saleKey{0, endedSale(b)}
 }
 
 // clearCells forgets the rights of the epoch before.
@@ -237,7 +242,7 @@ func (t *txn) forgetOwn(tail []tailEntry) error {
 }
 
 // plant writes one entry of the tail again, with the statement of the new cell, and moves what points at its old place.
-func (t *txn) plant(x tailEntry, cells map[loyalty.AccountID]*cell) error {
+func (t *txn) plant(x tailEntry, cells map[loyalty.AccountID]*cell, lostForms *int) error {
 	e := *x.entry
 	id, _ := loyalty.Subject(e.Body)
 	c := cells[id]
@@ -279,9 +284,20 @@ func (t *txn) plant(x tailEntry, cells map[loyalty.AccountID]*cell) error {
 		if err := t.moveRefund(b, x.old, p); err != nil {
 			return err
 		}
+	case loyalty.CardIssued:
+		lost, err := t.moveIssued(b, x.old, p)
+		if err != nil {
+			return err
+		}
+		if lost {
+			*lostForms++
+		}
 	case loyalty.CellReturned:
 		b.Statement = c.Statement()
 		e.Body = b
+	}
+	if err := t.moveShift(&e, x.old, p); err != nil {
+		return err
 	}
 	bytes, err := wire.EncodeEntry(&e)
 	if err != nil {

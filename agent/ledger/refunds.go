@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/ledger/ledgerpb"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -13,28 +14,32 @@ import (
 // RefundSale gives a closed sale back, or a part of it: see [loyalty.Books.Refund]. It returns the sale with the refund
 // among its refunds. Durability, repetition and refusals are as in [Ledger.OpenSale]. A sale can be refunded, and a refund
 // asked for again, as long as the sale's last entry is kept: see [Config].
-func (l *Ledger) RefundSale(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
+//
+// elsewhere is what headquarters has just said of the sale, nil if it has not been asked: without it, a sale of this
+// station is refunded by what this station knows, and one of another station is [loyalty.Offline], unless the refund was
+// made here before. With it a sale of this station that is not kept any more is refunded too.
+func (l *Ledger) RefundSale(ctx context.Context, r *loyalty.RefundRequest, elsewhere *loyalty.SaleElsewhere) (*loyalty.Sale, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	var answer *loyalty.Sale
 	err := l.write(ctx, func(t *txn) (err error) {
-		answer, err = t.refund(r)
+		answer, err = t.refund(r, elsewhere)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.tellRefused(ctx, err)
 	}
 	return answer, nil
 }
 
 // refund carries a refund out: everything that can refuse comes before the first write. Cells are not touched.
-func (t *txn) refund(r *loyalty.RefundRequest) (*loyalty.Sale, error) {
+func (t *txn) refund(r *loyalty.RefundRequest, elsewhere *loyalty.SaleElsewhere) (*loyalty.Sale, error) {
 	at, reading, err := t.nextPlace()
 	if err != nil {
 		return nil, err
 	}
-	b, err := t.saleBooks(r.Sale, "", at.At)
+	b, epochEnd, err := t.refundBooks(r, elsewhere, at.At)
 	if err != nil {
 		return nil, err
 	}
@@ -46,52 +51,53 @@ func (t *txn) refund(r *loyalty.RefundRequest) (*loyalty.Sale, error) {
 	if err != nil {
 		return nil, err
 	}
-	was, err := t.sale(r.Sale)
+	odd, err := t.oddCard(r, s)
 	if err != nil {
 		return nil, err
 	}
-	m, err := sale{s, was.epochEnd}.message()
+	with, err := t.beside(c, at, reading, false, odd...)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.append(c, reading); err != nil {
+	if err := t.appendWith(c, reading, with); err != nil {
 		return nil, err
 	}
-	if err := t.putMessage(bucketSale, []byte(r.Sale), m); err != nil || !b.Known {
+	if err := t.putSale(sale{s, epochEnd}); err != nil || !b.Known {
 		return s, err
 	}
 	return s, t.putAccount(&b.Local)
 }
 
-// last is the place of the sale's last entry.
+// last is the place of the sale's last entry in this journal; nowhere if there is none.
 func (s sale) last() place {
-	if n := len(s.Refunds); n > 0 {
-		return place{s.Refunds[n-1].Epoch, s.Refunds[n-1].Seq}
+	for _, f := range slices.Backward(s.Refunds) {
+		if f.Station == 0 {
+			return place{f.Epoch, f.Seq}
+		}
 	}
 	return place{s.epochEnd, s.SeqEnd}
 }
 
 // moveRefund moves a refund to its entry's new place.
 func (t *txn) moveRefund(r loyalty.SaleRefunded, from, to place) error {
-	s, err := t.sale(r.Sale)
+	s, err := t.saleAt(saleKey{r.Station, r.Sale})
 	if err != nil || s.Sale == nil {
 		return err
 	}
 	f := s.Refund(r.Refund)
-	if f == nil || (place{f.Epoch, f.Seq}) != from {
+	if f == nil || f.Station != 0 || (place{f.Epoch, f.Seq}) != from {
 		return nil
 	}
 	f.Epoch, f.Seq = to.epoch, to.seq
-	m, err := s.message()
-	if err != nil {
-		return err
-	}
-	return t.putMessage(bucketSale, []byte(r.Sale), m)
+	return t.putSale(s)
 }
 
 // refunded adds the refund of an entry to its sale. What the entry does not say (the balances that were shown) is lost.
 func (b *rebuilt) refunded(p place, e *loyalty.Entry, r loyalty.SaleRefunded) {
 	s := b.sales[r.Sale].Sale
+	if r.Station != 0 {
+		s = b.awayOf(r)
+	}
 	if s == nil || s.OpEnd != r.Closed {
 		return // without its sale it says nothing that a register could ask for
 	}
@@ -101,17 +107,7 @@ func (b *rebuilt) refunded(p place, e *loyalty.Entry, r loyalty.SaleRefunded) {
 		}
 		return
 	}
-	f := &loyalty.Refund{
-		ID: r.Refund, Op: e.Op, Epoch: p.epoch, Seq: p.seq, At: e.At, Lines: r.Lines, Amount: r.Money() + r.Discount, Discount: r.Discount,
-		Reason: r.Reason, Cashier: e.Cashier, Shift: e.Shift,
-	}
-	for _, l := range r.Clawed {
-		f.Clawed += l.Amount
-	}
-	for _, l := range r.Returned {
-		f.Returned += l.Amount
-	}
-	s.AddRefund(f)
+	s.AddRefund(loyalty.RefundOf(0, p.epoch, p.seq, e))
 }
 
 func refundMessages(refunds []*loyalty.Refund) (ms []*ledgerpb.Refund, err error) {
@@ -119,7 +115,7 @@ func refundMessages(refunds []*loyalty.Refund) (ms []*ledgerpb.Refund, err error
 		m := &ledgerpb.Refund{
 			Id: string(f.ID), Op: f.Op[:], Epoch: uint32(f.Epoch), Seq: uint64(f.Seq), At: int64(f.At), All: f.All, Amount: int64(f.Amount),
 			Discount: int64(f.Discount), Clawed: int64(f.Clawed), Returned: int64(f.Returned), Total: int64(f.Total), Avail: int64(f.Avail),
-			Debt: int64(f.Debt), Reason: f.Reason, Cashier: f.Cashier, Shift: f.Shift,
+			Debt: int64(f.Debt), Reason: f.Reason, Cashier: f.Cashier, Shift: f.Shift, Station: uint32(f.Station),
 		}
 		for _, l := range wire.FromRefundLines(f.Lines) {
 			b, err := l.MarshalVT()
@@ -139,7 +135,7 @@ func parseRefunds(ms []*ledgerpb.Refund) (refunds []*loyalty.Refund, err error) 
 			ID: loyalty.RefundID(m.Id), Op: parseOp(m.Op), Epoch: loyalty.Epoch(m.Epoch), Seq: loyalty.Seq(m.Seq), At: loyalty.Instant(m.At),
 			All: m.All, Amount: loyalty.Kopecks(m.Amount), Discount: loyalty.Kopecks(m.Discount), Clawed: loyalty.Points(m.Clawed),
 			Returned: loyalty.Points(m.Returned), Total: loyalty.Points(m.Total), Avail: loyalty.Points(m.Avail), Debt: loyalty.Points(m.Debt),
-			Reason: m.Reason, Cashier: m.Cashier, Shift: m.Shift,
+			Reason: m.Reason, Cashier: m.Cashier, Shift: m.Shift, Station: loyalty.StationID(m.Station),
 		}
 		for _, b := range m.Lines {
 			var l pb.RefundLine

@@ -49,7 +49,7 @@ func (l *Ledger) sell(ctx context.Context, id loyalty.SaleID, card loyalty.CardN
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.tellRefused(ctx, err)
 	}
 	return answer, nil
 }
@@ -82,6 +82,10 @@ func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, who loyalty.Who, 
 	if err != nil {
 		return nil, err
 	}
+	with, err := t.beside(c, at, r, !isNew || resolved(body))
+	if err != nil {
+		return nil, err
+	}
 	w := sale{Sale: s}
 	if s.State != loyalty.SaleOpen {
 		w.epochEnd = at.Epoch
@@ -90,13 +94,19 @@ func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, who loyalty.Who, 
 	if err != nil {
 		return nil, err
 	}
-	if err := t.append(c, r); err != nil {
+	if err := t.appendWith(c, r, with); err != nil {
 		return nil, err
 	}
 	if err := t.putMessage(bucketSale, []byte(id), m); err != nil {
 		return nil, err
 	}
 	return s, t.saveBooks(&b, s, isNew)
+}
+
+// resolved tells whether the entry only puts down what has happened.
+func resolved(b loyalty.Body) bool {
+	c, ok := b.(loyalty.SaleClosed)
+	return ok && c.Resolved
 }
 
 // saveBooks writes what a step of a sale changed beside the sale itself.
@@ -142,7 +152,11 @@ func (t *txn) books(card loyalty.CardNumber, at loyalty.Instant) (loyalty.Books,
 		return b, nil
 	}
 	var err error
-	if b.Card, b.Known, err = t.card(card); err != nil || !b.Known {
+	if b.Card, b.Known, err = t.card(card); err != nil {
+		return b, err
+	}
+	if !b.Known {
+		b.Issued, err = t.givenOut(card)
 		return b, err
 	}
 	return b, t.accountBooks(&b, b.Card.Account)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -109,6 +110,7 @@ func (l *Ledger) Read(ctx context.Context, epoch loyalty.Epoch, from loyalty.Seq
 // Acked notes durably that HQ has committed everything of the epoch through seq, where the chain is hash. What is behind
 // what was noted before changes nothing, nor does the word of another epoch. A hash that differs from the journal's, or a
 // seq that was never written, is [ErrFork] and changes nothing. Entries that HQ set aside are noted and counted.
+// The sealed forms that the entries named are deleted, also of those set aside: HQ keeps a form with its entry.
 func (l *Ledger) Acked(ctx context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, quarantined []*pb.Quarantined) error {
 	return l.write(ctx, func(t *txn) error {
 		if epoch != t.st.epoch {
@@ -142,6 +144,9 @@ func (l *Ledger) Acked(ctx context.Context, epoch loyalty.Epoch, seq loyalty.Seq
 			return nil
 		}
 		t.st.acked = seq
+		if err := t.dropForms(place{epoch, seq}); err != nil {
+			return err
+		}
 		if t.st.thaw != 0 && seq >= t.st.thaw {
 			t.st.thaw, t.st.freeze = 0, ""
 		}
@@ -163,10 +168,16 @@ func (t *txn) quarantine(q *pb.Quarantined) error {
 	return t.putMessage(bucketQuar, key, &ledgerpb.Quarantined{Op: q.Op[:min(len(q.Op), 16)], Reason: string(bytes.ToValidUTF8([]byte(reason), nil))})
 }
 
-// Trim drops entries that HQ has acknowledged and that are older than Retain, with the sales that they are the last of, in slices
-// of one transaction each, and returns how many entries went. It does nothing until HQ has been heard in this run: what is
-// old is not decided by a clock that may be wrong. Open sales, and entries that HQ has not acknowledged, are never dropped.
+// Trim drops entries that HQ has acknowledged and that are older than Retain, with the sales and shifts that they are the
+// last of, and what velocity rules no longer count, in slices of one transaction each, and returns how many entries went.
+// It does nothing until HQ has been heard in this run: what is old is not decided by a clock that may be wrong. Open sales,
+// and entries that HQ has not acknowledged, are never dropped.
 func (l *Ledger) Trim(ctx context.Context) (int, error) {
+	total, err := l.trimJournal(ctx)
+	return total, errors.Join(err, l.trimWatches(ctx))
+}
+
+func (l *Ledger) trimJournal(ctx context.Context) (int, error) {
 	total := 0
 	for {
 		dropped, slice := 0, 0
@@ -200,8 +211,9 @@ func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 		return 0, err
 	}
 	type victim struct {
-		p    place
-		sale loyalty.SaleID
+		p     place
+		sale  loyalty.SaleID
+		shift loyalty.ShiftID
 	}
 	var victims []victim
 	err = t.each(place{}, func(p place, _ wire.Hash, b []byte) (bool, error) {
@@ -212,7 +224,8 @@ func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 		if err != nil {
 			return false, fmt.Errorf("%w: entry %d: %w", ErrCorrupt, p.seq, err)
 		}
-		victims = append(victims, victim{p, saleOf(e.Body)})
+		shift, _ := loyalty.ShiftOf(e)
+		victims = append(victims, victim{p, saleOf(e.Body), shift})
 		return true, nil
 	})
 	if err != nil {
@@ -223,8 +236,18 @@ func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 		if err := t.dropEntry(jrn, v.p.key()); err != nil {
 			return 0, err
 		}
-		if v.sale != "" {
-			if err := t.dropSale(v.sale, v.p); err != nil {
+		if k := saleOf(v.body); k.id != "" {
+			if err := t.dropSale(k, v.p); err != nil {
+				return 0, err
+			}
+		}
+		if c, ok := v.body.(loyalty.CardIssued); ok {
+			if err := t.dropIssued(c.Card, v.p); err != nil {
+				return 0, err
+			}
+		}
+		if v.shift.Number != 0 {
+			if err := t.dropShift(v.shift, v.p); err != nil {
 				return 0, err
 			}
 		}
@@ -314,11 +337,14 @@ func (t *txn) dropSegment(jrn *bolt.Bucket, key []byte) error {
 
 // dropSale forgets a sale of which the entry was the last. A sale of the same id that ended in another life of the journal
 // stays until that entry goes.
-func (t *txn) dropSale(id loyalty.SaleID, p place) error {
-	s, err := t.sale(id)
+func (t *txn) dropSale(k saleKey, p place) error {
+	s, err := t.saleAt(k)
 	if err != nil || s.Sale == nil || s.State == loyalty.SaleOpen || s.last() != p {
 		return err
 	}
-	t.st.count.sales--
-	return t.delete(bucketSale, []byte(id))
+	if k.station == 0 {
+		t.st.count.sales--
+	}
+	bucket, key := k.record()
+	return t.delete(bucket, key)
 }

@@ -56,6 +56,9 @@ type Who struct {
 // MaxCounterText bounds the name of a counter, in bytes.
 const MaxCounterText = 64
 
+// Check returns [BadRequest] unless the names are well-formed.
+func (w *Who) Check() error { return w.check() }
+
 func (w *Who) check() error {
 	if err := text("cashier", w.Cashier)(); err != nil {
 		return err
