@@ -12,7 +12,7 @@ func (e *earning) byCampaigns() {
 	}
 	e.here = e.p.here(e.c.At, e.c.Station)
 	e.index()
-	codes := e.codes()
+	codes := codesOf(e.c.Receipt)
 	try := func(m *Campaign) {
 		if m.Promo == nil && m.running(e.here) && m.open(e.tier, e.c.Receipt.Tender) {
 			e.byCampaign(m, "")
@@ -93,9 +93,9 @@ func (e *earning) linesOf(covers []Cover) []int32 {
 
 var everything = []Cover{{Kind: Fuel}, {Kind: Goods}}
 
-// codes is the receipt's promo codes as they are compared, each once.
-func (e *earning) codes() (codes []string) {
-	for _, c := range e.c.Receipt.Promo {
+// codesOf is the receipt's promo codes as they are compared, each once.
+func codesOf(r *Receipt) (codes []string) {
+	for _, c := range r.Promo {
 		if c = NormalCode(c); !slices.Contains(codes, c) {
 			codes = append(codes, c)
 		}

@@ -149,3 +149,21 @@ func (a *Account) Expiring(from, until Instant) (lots []Lot) {
 	}
 	return lots
 }
+
+// NextExpiry is the points that go next, if that is within the term after the moment, and when they go. What the account owes
+// is taken off as in [Account.Total]: points that only pay a debt are nobody's to lose. Zero: nothing goes.
+func (a *Account) NextExpiry(at Instant, within time.Duration) (Points, Instant) {
+	total, last := a.Total(at), at.Add(within)
+	for _, l := range a.Lots {
+		if l.Expires == 0 || l.Expires > last {
+			break
+		}
+		if !l.Live(at) {
+			continue
+		}
+		if goes := total - a.Total(l.Expires); goes > 0 {
+			return goes, l.Expires
+		}
+	}
+	return 0, 0
+}
