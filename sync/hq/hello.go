@@ -308,6 +308,7 @@ func (g *greeter) resume() error {
 // empty tells whether there is nothing to write.
 func (c *Changes) empty() bool {
 	return len(c.Stations)+len(c.Epochs)+len(c.Seen)+len(c.Lines)+len(c.Retried)+len(c.Records)+len(c.Openings)+len(c.Cards)+len(c.Alarms)+
-		len(c.Known)+len(c.Restarted)+len(c.Touched)+len(c.Acked)+len(c.Greeted)+len(c.Confirmed) == 0 &&
+		len(c.Known)+len(c.Restarted)+len(c.Touched)+len(c.Acked)+len(c.Greeted)+len(c.Confirmed)+
+		len(c.Forms)+len(c.Forgotten) == 0 &&
 		c.Programme == nil && c.Distrusted == 0 && !c.Accepted
 }

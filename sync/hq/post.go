@@ -322,7 +322,7 @@ func (p *posting) applyOne(l *line) {
 			p.restate(l, first, step)
 			return
 		}
-		l.Sale, l.Step, l.Refund = step.Sale, step.Step, step.Refund
+		l.SaleAt, l.Sale, l.Step, l.Refund = step.Station, step.Sale, step.Step, step.Refund
 		p.steps[step] = l.Line
 		if step.Step == Refunded && !p.refundable(l) {
 			return

@@ -10,7 +10,23 @@ import (
 	"github.com/azs-edge/azs-edge/sync/wire"
 )
 
-// stepOf is the step of a sale that an entry takes; NoStep if it takes none.
+// String names the step for people, without a card's number.
+func (s SaleStep) String() string {
+	switch s.Step {
+	case Given:
+		return fmt.Sprintf("card %s was given out", loyalty.CardNumber(s.Sale))
+	case Refunded:
+		return fmt.Sprintf("sale %s of station %d was refunded as %s", s.Sale, s.Station, s.Refund)
+	}
+	return fmt.Sprintf("sale %s was %s", s.Sale, s.Step)
+}
+
+// saleAt is where the sale is that an entry of a station refunds.
+func saleAt(station loyalty.StationID, r *loyalty.SaleRefunded) loyalty.StationID {
+	return cmp.Or(r.Station, station)
+}
+
+// stepOf is the step that an entry takes; NoStep if it takes none.
 func stepOf(station loyalty.StationID, b loyalty.Body) SaleStep {
 	switch b := b.(type) {
 	case loyalty.SaleOpened:
@@ -20,7 +36,9 @@ func stepOf(station loyalty.StationID, b loyalty.Body) SaleStep {
 	case loyalty.SaleVoided:
 		return SaleStep{Station: station, Sale: b.Sale, Step: Ended}
 	case loyalty.SaleRefunded:
-		return SaleStep{Station: station, Sale: b.Sale, Step: Refunded, Refund: b.Refund}
+		return SaleStep{Station: saleAt(station, &b), Sale: b.Sale, Step: Refunded, Refund: b.Refund}
+	case loyalty.CardIssued:
+		return SaleStep{Sale: loyalty.SaleID(b.Card), Step: Given}
 	}
 	return SaleStep{}
 }
@@ -32,7 +50,7 @@ func stepsOf(station loyalty.StationID, b loyalty.Body) []SaleStep {
 	case NoStep:
 		return nil
 	case Refunded:
-		return []SaleStep{s, {Station: station, Sale: s.Sale, Step: Ended}}
+		return []SaleStep{s, {Station: s.Station, Sale: s.Sale, Step: Ended}}
 	}
 	return []SaleStep{s}
 }
@@ -43,7 +61,7 @@ func (p *posting) refundOf(l *line) *Line {
 	if !ok {
 		return nil
 	}
-	return p.steps[SaleStep{Station: l.Station, Sale: r.Sale, Step: Ended}]
+	return p.steps[SaleStep{Station: saleAt(l.Station, &r), Sale: r.Sale, Step: Ended}]
 }
 
 // refundable sets a refund aside whose sale the lots do not count: there is nothing to take back or to return.
@@ -71,7 +89,7 @@ func (p *posting) restate(l *line, first *Line, step SaleStep) {
 		p.countAgain(l, first)
 		return
 	}
-	l.Outcome, l.Reason = SetAside, fmt.Sprintf("sale %s was %s otherwise before: %s", step.Sale, step.Step, first)
+	l.Outcome, l.Reason = SetAside, fmt.Sprintf("%s otherwise before: %s", step, first)
 	p.alarm(Alarm{
 		Station: l.Station, Kind: TwiceAlarm, Epoch: l.Epoch, Evidence: l.Bytes,
 		Text: fmt.Sprintf("entry %d: %s", l.Seq, l.Reason),
@@ -102,7 +120,11 @@ func sameStep(first *Line, l *line) bool {
 		return ok
 	case loyalty.SaleRefunded:
 		b, ok := l.entry.Body.(loyalty.SaleRefunded)
-		return ok && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) && points(a.Clawed) == points(b.Clawed) && slices.Equal(a.Lines, b.Lines)
+		return ok && first.Station == l.Station && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) &&
+			points(a.Clawed) == points(b.Clawed) && slices.Equal(a.Lines, b.Lines)
+	case loyalty.CardIssued:
+		b, ok := l.entry.Body.(loyalty.CardIssued)
+		return ok && a.Kind == b.Kind && a.For == b.For && a.Replaces == b.Replaces
 	}
 	return false
 }

@@ -32,12 +32,19 @@ type Catalogue interface {
 	LinesSetAside(ctx context.Context, after Place, limit int) ([]*Line, error)
 	// Accounts are the records, in the order of their numbers.
 	Accounts(ctx context.Context, after loyalty.AccountID, limit int) ([]*loyalty.Record, error)
-	// AllStations are the stations, in the order of their numbers.
+	// AllStations are the stations after a number, in the order of their numbers. Headquarters' own journal, station zero,
+	// is not one of them.
 	AllStations(ctx context.Context, after loyalty.StationID, limit int) ([]StationState, error)
 	// Alarms are all alarms.
 	Alarms(ctx context.Context) ([]Alarm, error)
 	// AlarmCounts is how many alarms there are of each kind.
 	AlarmCounts(ctx context.Context) (map[AlarmKind]int, error)
+	// History is an account's lines; see [Tx.History].
+	History(ctx context.Context, account loyalty.AccountID, before uint64, limit int) ([]*Line, error)
+	// AlertLines are the lines with Alert after a position of the stream, in its order, as it first told them.
+	AlertLines(ctx context.Context, after uint64, limit int) ([]*Line, error)
+	// Forms are all forms that are kept, in the order of their hashes, without what is sealed.
+	Forms(ctx context.Context, after loyalty.FormHash, limit int) ([]Form, error)
 }
 
 // StationState is what the books have of a station.
@@ -72,6 +79,12 @@ type Tx interface {
 	Operations(ops []loyalty.OpID) (map[loyalty.OpID]*Line, error)
 	// Steps finds the entry that first took each step.
 	Steps(steps []SaleStep) (map[SaleStep]*Line, error)
+	// RefundsOf lists the entries that first took a step [Refunded] of a sale, of any station and whatever their outcome, in
+	// the order of the stream; at most limit.
+	RefundsOf(station loyalty.StationID, sale loyalty.SaleID, limit int) ([]*Line, error)
+	// History lists lines that were posted to an account, newest first: those whose position is below before, or from the
+	// newest with zero; at most limit. Where an entry took effect late, the line is as the stream has it there.
+	History(account loyalty.AccountID, before uint64, limit int) ([]*Line, error)
 	// SetAside lists the newest entries of an epoch that could not be applied, oldest first, at most limit.
 	SetAside(station loyalty.StationID, epoch loyalty.Epoch, limit int) ([]*Line, error)
 	// LinesAt finds entries by their places, in the order of the stream; those that are not there are left out.
@@ -82,12 +95,20 @@ type Tx interface {
 	// CardsOf lists at most limit cards of an account.
 	CardsOf(account loyalty.AccountID, limit int) ([]loyalty.Card, error)
 	Records(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Record, error)
-	// Openings are the accounts as they were brought in.
+	// LastAccount is the highest number of an account; zero if there is none.
+	LastAccount() (loyalty.AccountID, error)
+	// Openings are the accounts as they began: brought in, or with a card that was given out.
 	Openings(ids []loyalty.AccountID) (map[loyalty.AccountID]*loyalty.Account, error)
 	// Knowing lists the stations that know each account.
 	Knowing(accounts []loyalty.AccountID) (map[loyalty.AccountID][]loyalty.StationID, error)
 	// Programme is the newest programme's source; version zero if none was published.
 	Programme() (version uint32, source []byte, err error)
+	// Programmes finds the sources of programmes by their versions; all that were ever published are kept.
+	Programmes(versions []uint32) (map[uint32][]byte, error)
+	// Forms finds forms by their hashes, also those that were destroyed, which have nothing sealed.
+	Forms(hashes []loyalty.FormHash) (map[loyalty.FormHash]*Form, error)
+	// FormsOf lists at most limit forms of an account that are kept; of account zero those whose account is not known.
+	FormsOf(account loyalty.AccountID, limit int) ([]Form, error)
 	// Stream is where a station's down-stream stands.
 	Stream(station loyalty.StationID) (Stream, error)
 	// Issued tells whether this store, in this life, has given out a down-stream sequence number: a store restored from
@@ -168,7 +189,8 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// Step is a step in the life of a sale. A station takes each step of a sale once, and each refund of it.
+// Step is a step in the life of a sale, which is taken once, and so is each refund of it. Giving out a card, and what is done
+// under a reference, happen once in the same way.
 type Step uint8
 
 // The steps.
@@ -178,9 +200,10 @@ const (
 	Ended    // closed or void
 	Refunded // once for each of the register's refunds
 	Referred // once for each reference of a partner, or of an operator; in headquarters' own journal
+	Given    // a card was given out
 )
 
-var stepNames = [...]string{"", "opened", "ended", "refunded", "referred"}
+var stepNames = [...]string{"", "opened", "ended", "refunded", "referred", "given out"}
 
 // String is the step's name in reasons.
 func (s Step) String() string {
@@ -193,10 +216,10 @@ func (s Step) String() string {
 // SaleStep names a step of a sale, for ever. A station that was put back to an older copy of its ledger has forgotten the
 // operation by which it took the step, but the sale's own identity comes from the register, which tells it again.
 type SaleStep struct {
-	Station loyalty.StationID
-	Sale    loyalty.SaleID
+	Station loyalty.StationID // where the sale is; zero of Referred and Given
+	Sale    loyalty.SaleID    // of Given the card's number
 	Step    Step
-	Refund  loyalty.RefundID // of Refunded
+	Refund  loyalty.RefundID // of Refunded and Referred
 }
 
 // Line is one entry as headquarters keeps it.
@@ -205,11 +228,13 @@ type Line struct {
 	Place
 	At      loyalty.Instant // headquarters' clock
 	Op      loyalty.OpID    // zero: the entry could not be read, or repeats an operation
-	Sale    loyalty.SaleID  // whose Step the entry is the first to take
+	SaleAt  loyalty.StationID
+	Sale    loyalty.SaleID // whose Step the entry is the first to take; see [SaleStep]
 	Step    Step
-	Refund  loyalty.RefundID // of the step Refunded
+	Refund  loyalty.RefundID
 	Account loyalty.AccountID
 	Outcome Outcome
+	Alert   bool               // a person should look at it
 	Pruned  bool               // the account's books forgot what had expired long before At (or AgainAt)
 	Reason  string             // why it was set aside
 	Waits   loyalty.CardNumber // it was set aside until this card is brought in
@@ -238,7 +263,17 @@ func (l *Line) As(pos uint64) *Line {
 func (l *Line) Late() bool { return l.Again != 0 && l.Pos == l.Again }
 
 // SaleStep is the step that the entry was the first to take.
-func (l *Line) SaleStep() SaleStep { return SaleStep{l.Station, l.Sale, l.Step, l.Refund} }
+func (l *Line) SaleStep() SaleStep { return SaleStep{l.SaleAt, l.Sale, l.Step, l.Refund} }
+
+// Form is what a new customer wrote, sealed to a key that headquarters' process does not have. It is kept apart from the
+// journal, which has only its hash, so that it can be destroyed and the journal still be proven.
+type Form struct {
+	Hash    loyalty.FormHash
+	Account loyalty.AccountID // zero: not known (yet)
+	Card    loyalty.CardNumber
+	At      loyalty.Instant // when it came, by headquarters' clock
+	Sealed  []byte          // at most [loyalty.MaxForm]; none if it was destroyed
+}
 
 // Stream is a station's down-stream. Sequence numbers grow within it, with gaps.
 type Stream struct {
@@ -361,6 +396,10 @@ type Changes struct {
 	Touched   []Touch
 	Acked     map[loyalty.StationID]uint64 // down-streams committed by their stations
 	Programme *Programme
+	// Forms are written; one that is there under the same hash goes over to the account.
+	Forms []Form
+	// Forgotten are accounts whose forms are destroyed: of them the hash stays, so that they are not missed.
+	Forgotten []loyalty.AccountID
 	// Distrusted is that the store was found to be an older copy. It waits for every station that was seen in the thirty
 	// days (or as it is configured) before the last sighting it has.
 	Distrusted loyalty.Instant

@@ -162,12 +162,15 @@ func encodeLine(l *hq.Line) []byte {
 	b = binary.AppendVarint(b, int64(l.At))
 	b = append(b, l.Op[:]...)
 	b = append(b, byte(l.Step))
-	b = appendText(b, []byte(l.Sale))
-	if l.Step >= hq.Refunded {
+	if l.Step != hq.NoStep {
+		b = binary.AppendUvarint(b, uint64(l.SaleAt))
+		b = appendText(b, []byte(l.Sale))
+	}
+	if named(l.Step) {
 		b = appendText(b, []byte(l.Refund))
 	}
 	b = binary.AppendUvarint(b, uint64(l.Account))
-	b = append(b, byte(l.Outcome), flag(l.Pruned))
+	b = append(b, byte(l.Outcome), flag(l.Pruned)|flag(l.Alert)<<1)
 	b = appendText(b, []byte(l.Reason))
 	b = appendText(b, []byte(l.Waits))
 	b = binary.AppendUvarint(b, l.Again)
@@ -176,14 +179,22 @@ func encodeLine(l *hq.Line) []byte {
 	return append(b, l.Bytes...)
 }
 
+// named tells whether there may be several such steps of one sale, each with a name.
+func named(s hq.Step) bool { return s == hq.Refunded || s == hq.Referred }
+
 func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	r := &reader{b: v}
 	l := &hq.Line{Place: at, Pos: r.uint(), At: loyalty.Instant(r.int())}
 	r.fixed(l.Op[:])
-	if l.Step, l.Sale = hq.Step(r.uint()), loyalty.SaleID(r.text()); l.Step >= hq.Refunded {
+	if l.Step = hq.Step(r.uint()); l.Step != hq.NoStep {
+		l.SaleAt, l.Sale = loyalty.StationID(r.uint()), loyalty.SaleID(r.text())
+	}
+	if named(l.Step) {
 		l.Refund = loyalty.RefundID(r.text())
 	}
-	l.Account, l.Outcome, l.Pruned = loyalty.AccountID(r.uint()), hq.Outcome(r.uint()), r.uint() == 1
+	l.Account, l.Outcome = loyalty.AccountID(r.uint()), hq.Outcome(r.uint())
+	flags := r.uint()
+	l.Pruned, l.Alert = flags&1 != 0, flags&2 != 0
 	l.Reason, l.Waits = string(r.text()), loyalty.CardNumber(r.text())
 	l.Again, l.AgainAt = r.uint(), loyalty.Instant(r.int())
 	r.fixed(l.Hash[:])
@@ -286,4 +297,23 @@ func decodeAlarm(a hq.Alarm, v []byte) (hq.Alarm, error) {
 	a.First, a.Last, a.Count, a.Text = loyalty.Instant(r.int()), loyalty.Instant(r.int()), r.uint(), string(r.text())
 	a.Evidence = slices.Clone(r.b)
 	return a, r.err
+}
+
+func encodeForm(f *hq.Form) []byte {
+	b := binary.AppendUvarint(nil, uint64(f.Account))
+	b = appendText(b, []byte(f.Card))
+	b = binary.AppendVarint(b, int64(f.At))
+	return append(b, f.Sealed...)
+}
+
+// decodeForm reads a form; an empty value is one that was destroyed.
+func decodeForm(hash loyalty.FormHash, v []byte) (*hq.Form, error) {
+	f := &hq.Form{Hash: hash}
+	if len(v) == 0 {
+		return f, nil
+	}
+	r := &reader{b: v}
+	f.Account, f.Card, f.At = loyalty.AccountID(r.uint()), loyalty.CardNumber(r.text()), loyalty.Instant(r.int())
+	f.Sealed = slices.Clone(r.b)
+	return f, r.err
 }

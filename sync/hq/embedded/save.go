@@ -69,7 +69,7 @@ func (t *tx) Items(station loyalty.StationID, after uint64, limit int) ([]hq.Ite
 // Save writes what a rule has decided. See [hq.Tx].
 func (t *tx) Save(c *hq.Changes) error {
 	steps := []func(*hq.Changes) error{
-		t.saveStations, t.saveLines, t.saveAccounts, t.saveAlarms, t.saveStreams, t.saveRestoration,
+		t.saveStations, t.saveLines, t.saveAccounts, t.saveForms, t.saveAlarms, t.saveStreams, t.saveRestoration,
 	}
 	for _, step := range steps {
 		if err := step(c); err != nil {
@@ -149,6 +149,16 @@ func (t *tx) putLine(l *hq.Line, pos uint64) error {
 	}
 	if l.Step != hq.NoStep {
 		if err := t.put(bStep, stepKey(l.SaleStep()), slices.Clone(at)); err != nil {
+			return err
+		}
+	}
+	if k := historyKey(l); k != nil {
+		if err := t.put(bHistory, k, slices.Clone(at)); err != nil {
+			return err
+		}
+	}
+	if l.Alert {
+		if err := t.put(bAlert, u64(l.Pos), slices.Clone(at)); err != nil {
 			return err
 		}
 	}

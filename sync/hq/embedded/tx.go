@@ -26,6 +26,8 @@ var (
 	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
 	bStep      = []byte("step")      // station u32, step u8, sale; of a refund or reference 0 and its id -> station, epoch, seq
+	bHistory   = []byte("history")   // account u64, pos u64 -> station, epoch, seq: what was posted to the account
+	bAlert     = []byte("alert")     // pos u64 -> station, epoch, seq: what a person should look at
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
 	bWaiting   = []byte("waiting")   // card, 0, station, epoch, seq -> nothing: what was set aside until the card comes
 	bAccount   = []byte("account")   // account u64 -> record
@@ -40,15 +42,17 @@ var (
 	bAwaited   = []byte("awaited")   // station u32 -> instant of its first greeting since the store was restored, 0: none
 	bProgramme = []byte("programme") // version u32 -> source
 	bAlarm     = []byte("alarm")     // station u32, epoch u32, kind -> alarm
+	bForm      = []byte("form")      // hash -> account, card, instant, sealed; of one that was destroyed nothing but the hash
+	bFormOf    = []byte("formof")    // account u64, hash -> nothing
 )
 
 var buckets = [][]byte{
-	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bAside, bWaiting, bAccount, bOpening, bCard, bCardOf, bKnows,
-	bKnown, bStream, bDown, bDownKey, bAwaited, bProgramme, bAlarm,
+	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bHistory, bAlert, bAside, bWaiting, bAccount, bOpening, bCard, bCardOf,
+	bKnows, bKnown, bStream, bDown, bDownKey, bAwaited, bProgramme, bAlarm, bForm, bFormOf,
 }
 
-// schemaVersion is that of the layout above.
-const schemaVersion = 2
+// schemaVersion is that of the layout above. Nothing was released with an older one.
+const schemaVersion = 3
 
 var (
 	kSchema = []byte("schema")
@@ -138,6 +142,8 @@ func (t *tx) schema() error {
 		return err
 	case v == 0 && t.Writable():
 		return t.put(bMeta, kSchema, u64(uint64(schemaVersion)))
+	case v != 0 && v < schemaVersion:
+		return fmt.Errorf("%w: version %d, from before the first release; begin a new file and bring accounts and cards in again", ErrSchema, v)
 	case v != schemaVersion:
 		return fmt.Errorf("%w: version %d, this program knows %d", ErrSchema, v, schemaVersion)
 	}
@@ -419,4 +425,31 @@ func (t *tx) Programme() (uint32, []byte, error) {
 		return 0, nil, err
 	}
 	return binary.BigEndian.Uint32(k), slices.Clone(v), nil
+}
+
+// Programmes finds programmes by their versions. See [hq.Tx].
+func (t *tx) Programmes(versions []uint32) (map[uint32][]byte, error) {
+	out := make(map[uint32][]byte, len(versions))
+	for _, n := range versions {
+		v, err := t.get(bProgramme, u32(n))
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			out[n] = slices.Clone(v)
+		}
+	}
+	return out, nil
+}
+
+// LastAccount is the highest number of an account. See [hq.Tx].
+func (t *tx) LastAccount() (loyalty.AccountID, error) {
+	k, _ := t.Bucket(bAccount).Cursor().Last()
+	if k == nil {
+		return 0, nil
+	}
+	if len(k) != 8 {
+		return 0, fmt.Errorf("%w: account %s", ErrCorrupt, masked(k))
+	}
+	return loyalty.AccountID(binary.BigEndian.Uint64(k)), nil
 }
