@@ -131,7 +131,7 @@ func (d *Desk) VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty.S
 
 // RefundSale gives a closed sale back, or a part of it. HQ is not asked: what comes back is in the account.
 func (d *Desk) RefundSale(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
-	s, err := d.ledger.RefundSale(ctx, r)
+	s, err := d.ledger.RefundSale(ctx, r, nil)
 	return s, d.logged(ctx, "refund", r.Sale, err)
 }
 

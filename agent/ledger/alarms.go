@@ -33,6 +33,8 @@ const (
 	AlarmEpoch AlarmKind = "epoch"
 	// AlarmQuarantine is an entry that headquarters has set aside. One alarm stands for all of them.
 	AlarmQuarantine AlarmKind = "quarantine"
+	// AlarmForms is that forms of customers which headquarters may not have are lost with a part of the ledger.
+	AlarmForms AlarmKind = "forms"
 )
 
 // The bounds keep the record, which lies on the same page as the state, small.

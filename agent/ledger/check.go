@@ -25,6 +25,8 @@ type Report struct {
 	Cards    uint64            `json:"cards"`
 	Sales    uint64            `json:"sales"`
 	Open     uint64            `json:"open_sales"`
+	Issued   uint64            `json:"issued"` // cards given out here, as far as the journal reaches or headquarters has not told of them
+	Forms    uint64            `json:"forms"`  // sealed forms that headquarters does not have
 	Bytes    int64             `json:"bytes"`
 	// Frozen is why redeeming is suspended; empty: it is not.
 	Frozen string `json:"frozen,omitempty"`
@@ -88,8 +90,8 @@ type checker struct {
 
 	open     map[loyalty.SaleID]loyalty.OpID // sales by their own record
 	listed   map[loyalty.SaleID]loyalty.OpID // sales by the index
-	ended    map[place]loyalty.SaleID        // where sales ended and were refunded, by the sales
-	ends     map[place]loyalty.SaleID        // the same, by the journal
+	ended    map[place]saleKey               // where sales ended and were refunded, by the sales
+	ends     map[place]saleKey               // the same, by the journal
 	lasts    map[place]bool                  // the last entry of each sale that ended, which keeps it from being trimmed
 	reserved map[loyalty.AccountID]loyalty.Points
 	cells    map[loyalty.AccountID]cell
@@ -100,6 +102,10 @@ type checker struct {
 	owed     map[loyalty.AccountID]map[place]posted
 	postedAt map[loyalty.OpID]place // of what is owed
 	first    loyalty.Seq
+
+	issued map[place]loyalty.CardIssued // cards given out, by their own record
+	names  map[place]loyalty.CardIssued // the same, by the journal
+	forms  map[place]loyalty.FormHash
 }
 
 // placeOf is through where a snapshot counts.
@@ -116,11 +122,12 @@ func newChecker(ctx context.Context, progress func(uint64)) *checker {
 	return &checker{
 		ctx: ctx, progress: progress, report: &Report{},
 		open: make(map[loyalty.SaleID]loyalty.OpID), listed: make(map[loyalty.SaleID]loyalty.OpID),
-		ended: make(map[place]loyalty.SaleID), ends: make(map[place]loyalty.SaleID), reserved: make(map[loyalty.AccountID]loyalty.Points),
+		ended: make(map[place]saleKey), ends: make(map[place]saleKey), reserved: make(map[loyalty.AccountID]loyalty.Points),
 		cells: make(map[loyalty.AccountID]cell), left: make(map[loyalty.AccountID]bool),
 		stated: make(map[loyalty.AccountID]loyalty.Statement), accounts: make(map[loyalty.AccountID]placeOf),
 		own: make(map[loyalty.AccountID]map[place]posted), owed: make(map[loyalty.AccountID]map[place]posted),
 		postedAt: make(map[loyalty.OpID]place), lasts: make(map[place]bool),
+		issued: make(map[place]loyalty.CardIssued), names: make(map[place]loyalty.CardIssued), forms: make(map[place]loyalty.FormHash),
 	}
 }
 
@@ -210,6 +217,12 @@ func (c *checker) record(path []string, key, v []byte) error {
 			return errors.New("a key of a wrong length")
 		}
 		c.listed[loyalty.SaleID(v)] = loyalty.OpID(key)
+	case bucketAway:
+		return c.away(key, v)
+	case bucketIssued:
+		return c.cardIssued(key, v)
+	case bucketForm:
+		return c.form(key, v)
 	case bucketJrn:
 		return c.entry([]byte(path[1]), key, v)
 	case bucketQuar:
@@ -301,13 +314,11 @@ func (c *checker) sale(key, v []byte) error {
 	case loyalty.SaleDone, loyalty.SaleCancelled:
 		at := place{s.epochEnd, s.SeqEnd}
 		if other, ok := c.ended[at]; ok {
-			return fmt.Errorf("ended with entry %d as sale %q did", at.seq, other)
+			return fmt.Errorf("ended with entry %d as sale %s did", at.seq, other)
 		}
-		c.ended[at] = s.ID
-		for _, f := range s.Refunds {
-			c.ended[place{f.Epoch, f.Seq}] = s.ID
-		}
-		c.lasts[s.last()] = true
+		k := saleKey{0, s.ID}
+		c.ended[at] = k
+		c.refunds(k, s)
 	default:
 		return fmt.Errorf("state %d", s.State)
 	}
@@ -359,8 +370,11 @@ func (c *checker) follow(p place, e *loyalty.Entry) {
 			c.postedAt[e.Op] = p
 		}
 	}
-	if sale := saleOf(e.Body); sale != "" {
-		c.ends[p] = sale
+	if k := saleOf(e.Body); k.id != "" {
+		c.ends[p] = k
+	}
+	if b, ok := e.Body.(loyalty.CardIssued); ok {
+		c.names[p] = b
 	}
 }
 

@@ -17,6 +17,7 @@ func (c *checker) compare() {
 	c.compareJournal()
 	c.compareSales()
 	c.compareEnds()
+	c.compareIssued()
 	for _, id := range slices.Sorted(maps.Keys(c.cells)) {
 		x := c.cells[id]
 		if x.reserved != c.reserved[id] {
@@ -96,12 +97,12 @@ func (c *checker) compareEnds() {
 	for p, id := range c.ended {
 		trimmed := p.seq < c.first && !c.lasts[p]
 		if p.epoch == c.st.epoch && c.ends[p] != id && !trimmed {
-			c.found("sale %q stands at entry %d of epoch %d, which the journal does not say", id, p.seq, p.epoch)
+			c.found("sale %s stands at entry %d of epoch %d, which the journal does not say", id, p.seq, p.epoch)
 		}
 	}
 	for p, id := range c.ends {
 		if p.epoch == c.st.epoch && c.ended[p] != id {
-			c.found("entry %d of epoch %d ended or refunded sale %q, which does not say so", p.seq, p.epoch, id)
+			c.found("entry %d of epoch %d ended or refunded sale %s, which does not say so", p.seq, p.epoch, id)
 		}
 	}
 }

@@ -106,6 +106,11 @@ func (t *txn) learnCard(m *pb.Card) error {
 	if err != nil || (known && old.HQVersion >= c.HQVersion) {
 		return err
 	}
+	if !known {
+		if err := t.becameKnown(c.Number); err != nil {
+			return err
+		}
+	}
 	return t.putCard(&c)
 }
 

@@ -27,6 +27,9 @@ import (
 //	note/<id>          azs.v1.Notice
 //	quar/<place>       Quarantined
 //	shift/<counter><n> Shift: a counter's name and the number of the shift, of 4 bytes
+//	away/<station><id> Sale: of another station, refunded here; the station's number has 4 bytes
+//	issued/<number>    Issued: a card that was given out here
+//	form/<place>       sealed form of a card given out that headquarters does not have; empty: it is lost
 //	watch/<key>        Watch: what a velocity rule counts of one subject, see velocity.go
 //
 // Numbers in keys are big-endian: accounts of 8 bytes, places of 4 (epoch) and 8 (seq).
@@ -45,6 +48,10 @@ const (
 
 	bucketShift = "shift"
 	bucketWatch = "watch"
+
+	bucketAway   = "away"
+	bucketIssued = "issued"
+	bucketForm   = "form"
 )
 
 var (
@@ -55,7 +62,7 @@ var (
 func bucketNames() []string {
 	return []string{
 		bucketMeta, bucketAcct, bucketCard, bucketCell, bucketLeft, bucketSale, bucketOpen, bucketJrn, bucketProg, bucketNote, bucketQuar,
-		bucketShift, bucketWatch,
+		bucketShift, bucketWatch, bucketAway, bucketIssued, bucketForm,
 	}
 }
 
@@ -96,6 +103,10 @@ func describeKey(bucket string, key []byte) string {
 		return "card " + loyalty.CardNumber(key).String()
 	case bucket == bucketSale:
 		return fmt.Sprintf("sale %q", key)
+	case bucket == bucketIssued:
+		return "card given out " + loyalty.CardNumber(key).String()
+	case bucket == bucketAway && len(key) > 4:
+		return fmt.Sprintf("sale %q of station %d", key[4:], binary.BigEndian.Uint32(key))
 	case bucket == bucketShift && len(key) >= 4:
 		return describeShift(shiftOfKey(key))
 	case bucket == bucketWatch:

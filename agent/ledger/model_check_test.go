@@ -77,7 +77,7 @@ func (w *world) forget() {
 			_, err = w.l.CloseSale(context.Background(), m.close)
 			for _, r := range m.refunds {
 				if err == nil {
-					_, err = w.l.RefundSale(context.Background(), r)
+					_, err = w.l.RefundSale(context.Background(), r, nil)
 				}
 			}
 		default:

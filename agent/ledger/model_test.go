@@ -260,7 +260,7 @@ func (w *world) refund(t *rapid.T) {
 	if rapid.Bool().Draw(t, "a part") {
 		r.Lines = []loyalty.RefundLine{{Line: 1, Amount: loyalty.Kopecks(rapid.IntRange(1, 200).Draw(t, "roubles")) * 100}}
 	}
-	s, err := w.l.RefundSale(context.Background(), r)
+	s, err := w.l.RefundSale(context.Background(), r, nil)
 	if errors.Is(err, loyalty.RefundMore) {
 		return
 	}
@@ -296,13 +296,13 @@ func (w *world) again(t *rapid.T) {
 		}
 	}
 	for i, r := range m.refunds {
-		s, err := w.l.RefundSale(context.Background(), r)
+		s, err := w.l.RefundSale(context.Background(), r, nil)
 		if err != nil || len(s.Refunds) != len(m.refunds) {
 			t.Fatalf("refund again: %+v, %v; model %+v", s, err, m)
 		}
 		other := *r
 		other.Lines = []loyalty.RefundLine{{Line: 1, Amount: 99_999_00}}
-		if _, err := w.l.RefundSale(context.Background(), &other); !errors.Is(err, loyalty.Conflict) {
+		if _, err := w.l.RefundSale(context.Background(), &other, nil); !errors.Is(err, loyalty.Conflict) {
 			t.Fatalf("refund %d with another content: %v", i, err)
 		}
 	}

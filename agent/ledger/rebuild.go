@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"errors"
+	"maps"
 	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -11,12 +13,19 @@ import (
 type rebuilt struct {
 	order    []place // of the journal's readable entries
 	sales    map[loyalty.SaleID]sale
+	away     map[saleKey]sale
+	issued   map[loyalty.CardNumber]issued
 	accounts map[loyalty.AccountID]*loyalty.Local
 }
 
 // rebuild goes through the journal once more, on top of the records that were found.
 func (r *records) rebuild() *rebuilt {
-	b := &rebuilt{sales: make(map[loyalty.SaleID]sale), accounts: make(map[loyalty.AccountID]*loyalty.Local)}
+	b := &rebuilt{
+		sales: make(map[loyalty.SaleID]sale), away: make(map[saleKey]sale), issued: make(map[loyalty.CardNumber]issued),
+		accounts: make(map[loyalty.AccountID]*loyalty.Local),
+	}
+	b.readAway(r.plain[bucketAway])
+	b.readIssued(r.plain[bucketIssued])
 	for key, v := range r.plain[bucketSale] {
 		if s, err := parseSale(loyalty.SaleID(key), v); err == nil {
 			b.sales[s.ID] = s
@@ -64,6 +73,8 @@ func (b *rebuilt) follow(p place, e *loyalty.Entry) {
 		b.voided(p, e, body)
 	case loyalty.SaleRefunded:
 		b.refunded(p, e, body)
+	case loyalty.CardIssued:
+		b.cardIssued(p, e, body)
 	}
 	id, _ := loyalty.Subject(e.Body)
 	x, ok := loyalty.PostingOf(p.epoch, p.seq, e)
@@ -156,12 +167,10 @@ func (b *rebuilt) write(t *txn) error {
 			return err
 		}
 	}
-	names := make([]loyalty.SaleID, 0, len(b.sales))
-	for id := range b.sales {
-		names = append(names, id)
+	if err := errors.Join(b.writeAway(t), b.writeIssued(t)); err != nil {
+		return err
 	}
-	slices.Sort(names)
-	for _, id := range names {
+	for _, id := range slices.Sorted(maps.Keys(b.sales)) {
 		s := b.sales[id]
 		m, err := s.message()
 		if err != nil {

@@ -17,7 +17,7 @@ func refundTest(t testing.TB, l *Ledger, sale loyalty.SaleID, id loyalty.RefundI
 	if roubles > 0 {
 		r.Lines = []loyalty.RefundLine{{Line: 1, Amount: roubles * 100}}
 	}
-	s, err := l.RefundSale(context.Background(), r)
+	s, err := l.RefundSale(context.Background(), r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +74,9 @@ func TestRefundIsKept(t *testing.T) {
 	if again := refundTest(t, l, "s", "r1", 300); !reflect.DeepEqual(again, kept) {
 		t.Errorf("after a restart\n%+v, was\n%+v", again, kept)
 	}
-	_, err = l.RefundSale(context.Background(), &loyalty.RefundRequest{Sale: "s", Refund: "r1"})
+	_, err = l.RefundSale(context.Background(), &loyalty.RefundRequest{Sale: "s", Refund: "r1"}, nil)
 	wantRefusal(t, err, loyalty.Conflict)
-	_, err = l.RefundSale(context.Background(), &loyalty.RefundRequest{Sale: "another", Refund: "r1"})
+	_, err = l.RefundSale(context.Background(), &loyalty.RefundRequest{Sale: "another", Refund: "r1"}, nil)
 	wantRefusal(t, err, loyalty.SaleNotHere)
 	if st, err := l.Status(); err != nil || st.OpenSales != 0 || st.Sales != 1 {
 		t.Errorf("status %+v, %v", st, err)

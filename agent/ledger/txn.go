@@ -379,13 +379,8 @@ func (t *txn) putCell(id loyalty.AccountID, c cell) error {
 	return nil
 }
 
-func (t *txn) sale(id loyalty.SaleID) (sale, error) {
-	v, err := t.get(bucketSale, []byte(id))
-	if v == nil || err != nil {
-		return sale{}, err
-	}
-	return parseSale(id, v)
-}
+// sale reads a sale of this station.
+func (t *txn) sale(id loyalty.SaleID) (sale, error) { return t.saleAt(saleKey{0, id}) }
 
 // errLate marks an error of an operation that had written already: the group is rolled back.
 var errLate = errors.New("failed after its first write")

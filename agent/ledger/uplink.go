@@ -212,7 +212,7 @@ func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 	}
 	type victim struct {
 		p     place
-		sale  loyalty.SaleID
+		body  loyalty.Body
 		shift loyalty.ShiftID
 	}
 	var victims []victim
@@ -225,7 +225,7 @@ func (t *txn) trim(before loyalty.Instant, slice int) (int, error) {
 			return false, fmt.Errorf("%w: entry %d: %w", ErrCorrupt, p.seq, err)
 		}
 		shift, _ := loyalty.ShiftOf(e)
-		victims = append(victims, victim{p, saleOf(e.Body), shift})
+		victims = append(victims, victim{p, e.Body, shift})
 		return true, nil
 	})
 	if err != nil {

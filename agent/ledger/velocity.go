@@ -175,7 +175,7 @@ func raisedBy(b loyalty.Body) loyalty.SaleID {
 	if o, ok := b.(loyalty.SaleOpened); ok {
 		return o.Sale
 	}
-	return saleOf(b)
+	return saleOf(b).id
 }
 
 // raise notes an alert in a standing; false if there has been one so shortly before that this one is not needed.

@@ -1432,67 +1432,6 @@ func (x *Issued) GetSeq() uint64 {
 	return 0
 }
 
-// Form is a sealed form that headquarters does not have yet.
-type Form struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sealed        []byte                 `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
-	Epoch         uint32                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the entry that names it
-	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Form) Reset() {
-	*x = Form{}
-	mi := &file_ledger_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Form) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Form) ProtoMessage() {}
-
-func (x *Form) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Form.ProtoReflect.Descriptor instead.
-func (*Form) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *Form) GetSealed() []byte {
-	if x != nil {
-		return x.Sealed
-	}
-	return nil
-}
-
-func (x *Form) GetEpoch() uint32 {
-	if x != nil {
-		return x.Epoch
-	}
-	return 0
-}
-
-func (x *Form) GetSeq() uint64 {
-	if x != nil {
-		return x.Seq
-	}
-	return 0
-}
-
 // Programme is a programme file as it came.
 type Programme struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1504,7 +1443,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_ledger_proto_msgTypes[13]
+	mi := &file_ledger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1455,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[13]
+	mi := &file_ledger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1468,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{13}
+	return file_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Programme) GetSource() []byte {
@@ -1557,7 +1496,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_ledger_proto_msgTypes[14]
+	mi := &file_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1508,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[14]
+	mi := &file_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +1521,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{14}
+	return file_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Quarantined) GetOp() []byte {
@@ -1613,7 +1552,7 @@ type Witness struct {
 
 func (x *Witness) Reset() {
 	*x = Witness{}
-	mi := &file_ledger_proto_msgTypes[15]
+	mi := &file_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1564,7 @@ func (x *Witness) String() string {
 func (*Witness) ProtoMessage() {}
 
 func (x *Witness) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[15]
+	mi := &file_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1577,7 @@ func (x *Witness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Witness.ProtoReflect.Descriptor instead.
 func (*Witness) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{15}
+	return file_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Witness) GetStation() uint32 {
@@ -1686,7 +1625,7 @@ type Alarms struct {
 
 func (x *Alarms) Reset() {
 	*x = Alarms{}
-	mi := &file_ledger_proto_msgTypes[16]
+	mi := &file_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1637,7 @@ func (x *Alarms) String() string {
 func (*Alarms) ProtoMessage() {}
 
 func (x *Alarms) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[16]
+	mi := &file_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1650,7 @@ func (x *Alarms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarms.ProtoReflect.Descriptor instead.
 func (*Alarms) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{16}
+	return file_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Alarms) GetAlarms() []*Alarm {
@@ -1733,7 +1672,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_ledger_proto_msgTypes[17]
+	mi := &file_ledger_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1684,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_ledger_proto_msgTypes[17]
+	mi := &file_ledger_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1697,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_ledger_proto_rawDescGZIP(), []int{17}
+	return file_ledger_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Alarm) GetAt() int64 {
@@ -1938,11 +1877,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\breplaces\x18\x05 \x01(\bR\breplaces\x12\x12\n" +
 	"\x04form\x18\x06 \x01(\fR\x04form\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\rR\x05epoch\x12\x10\n" +
-	"\x03seq\x18\b \x01(\x04R\x03seq\"F\n" +
-	"\x04Form\x12\x16\n" +
-	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\"<\n" +
+	"\x03seq\x18\b \x01(\x04R\x03seq\"<\n" +
 	"\tProgramme\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\fR\x06source\x12\x17\n" +
 	"\afrom_hq\x18\x02 \x01(\bR\x06fromHq\"5\n" +
@@ -1975,7 +1910,7 @@ func file_ledger_proto_rawDescGZIP() []byte {
 	return file_ledger_proto_rawDescData
 }
 
-var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_ledger_proto_goTypes = []any{
 	(*State)(nil),       // 0: azs.ledger.v1.State
 	(*Counters)(nil),    // 1: azs.ledger.v1.Counters
@@ -1989,12 +1924,11 @@ var file_ledger_proto_goTypes = []any{
 	(*Shift)(nil),       // 9: azs.ledger.v1.Shift
 	(*Watch)(nil),       // 10: azs.ledger.v1.Watch
 	(*Issued)(nil),      // 11: azs.ledger.v1.Issued
-	(*Form)(nil),        // 12: azs.ledger.v1.Form
-	(*Programme)(nil),   // 13: azs.ledger.v1.Programme
-	(*Quarantined)(nil), // 14: azs.ledger.v1.Quarantined
-	(*Witness)(nil),     // 15: azs.ledger.v1.Witness
-	(*Alarms)(nil),      // 16: azs.ledger.v1.Alarms
-	(*Alarm)(nil),       // 17: azs.ledger.v1.Alarm
+	(*Programme)(nil),   // 12: azs.ledger.v1.Programme
+	(*Quarantined)(nil), // 13: azs.ledger.v1.Quarantined
+	(*Witness)(nil),     // 14: azs.ledger.v1.Witness
+	(*Alarms)(nil),      // 15: azs.ledger.v1.Alarms
+	(*Alarm)(nil),       // 16: azs.ledger.v1.Alarm
 }
 var file_ledger_proto_depIdxs = []int32{
 	1,  // 0: azs.ledger.v1.State.counters:type_name -> azs.ledger.v1.Counters
@@ -2006,7 +1940,7 @@ var file_ledger_proto_depIdxs = []int32{
 	4,  // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
 	5,  // 7: azs.ledger.v1.Sale.paid:type_name -> azs.ledger.v1.Lot
 	8,  // 8: azs.ledger.v1.Sale.refunds:type_name -> azs.ledger.v1.Refund
-	17, // 9: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
+	16, // 9: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
 	10, // [10:10] is the sub-list for method output_type
 	10, // [10:10] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
@@ -2025,7 +1959,7 @@ func file_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ledger_proto_rawDesc), len(file_ledger_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
