@@ -115,3 +115,10 @@ func (a *Account) burn(amount Points) error {
 	a.Tallies = nil
 	return nil
 }
+
+// Held is all points that the account's lots hold, whatever the time: those that have expired and are not yet forgotten
+// are among them.
+func (a *Account) Held() Points { return a.held() }
+
+// Term is from when until when points accrued at the moment count, where nothing else is said: expires zero is never.
+func (p *Programme) Term(at Instant) (active, expires Instant) { return p.activation(at), p.expiry(at) }

@@ -153,6 +153,9 @@ func (a *Audit) Record(r *loyalty.Record) error {
 		}
 		want = &loyalty.Record{Account: *open}
 	}
+	if r.Account.State != want.Account.State {
+		return fmt.Errorf("account %d is %s, by its entries %s", r.Account.ID, r.Account.State, want.Account.State)
+	}
 	if same, err := sameHoldings(&want.Account, &r.Account); err != nil || !same {
 		return errors.Join(err, fmt.Errorf("account %d holds %s, its entries come to %s", r.Account.ID, holdings(&r.Account), holdings(&want.Account)))
 	}

@@ -91,7 +91,7 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 
 // ImportCards brings cards in, or changes state, kind and permission of those that are there, in one transaction: all
 // or, with a [RowError], none. A card stays with its account: another one is [ErrDiffers]. Stations that know the account
-// are told.
+// are told. More cards of a kind than the programme allows on an account are [ErrCardLimit]; those that are there stay.
 //
 // Behind it, entries that were set aside because a card was not known are applied. If that is interrupted, the cards are
 // there, and bringing them in once more goes on with it.
@@ -138,6 +138,10 @@ func importCards(tx Tx, cards []loyalty.Card, numbers []loyalty.CardNumber, ids 
 	if err != nil {
 		return nil, err
 	}
+	limit, err := newCardLimit(tx)
+	if err != nil {
+		return nil, err
+	}
 	c := &Changes{}
 	for i, card := range cards {
 		old, ok := there[card.Number]
@@ -154,6 +158,9 @@ func importCards(tx Tx, cards []loyalty.Card, numbers []loyalty.CardNumber, ids 
 			n.Changed++
 		default:
 			n.Added++
+		}
+		if err := limit.add(card, old); err != nil {
+			return nil, &RowError{i, err}
 		}
 		card.HQVersion++
 		there[card.Number] = card

@@ -1,0 +1,225 @@
+package hq
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+)
+
+// Closing says what closing an account, or forgetting its owner, has come to.
+type Closing struct {
+	Account   loyalty.AccountID
+	Cards     []loyalty.Card
+	Burned    loyalty.Points // now
+	Left      loyalty.Points // that stations hold rights to: [Books.Advance] burns what they do not use
+	Forms     int            // sealed forms that were destroyed now
+	Forgotten bool
+}
+
+// CloseAccount closes an account and its cards for good and burns the points that no station holds rights to; the rest
+// burns when the rights have come back or the sales they were for have been posted, see [Books.Advance]. Closed again, it
+// only burns what can be burned by now.
+func (b *Books) CloseAccount(ctx context.Context, id loyalty.AccountID, by By) (c Closing, err error) {
+	if err := by.Check(); err != nil {
+		return c, err
+	}
+	err = b.own(ctx, func(o *own) error {
+		c = Closing{Account: id}
+		if err := o.load(nil, []loyalty.AccountID{id}); err != nil {
+			return err
+		}
+		r, err := o.record(id)
+		if err != nil {
+			return err
+		}
+		if r.Account.State != loyalty.Closed {
+			body := loyalty.AccountChanged{
+				Account: id, State: loyalty.Closed, Joined: r.Account.Joined, RedeemOn: r.Account.RedeemOn, Reason: by.Reason, Operator: by.Operator,
+			}
+			if err := o.write(body, SaleStep{}); err != nil {
+				return err
+			}
+		}
+		if c.Cards, err = o.closeCards(id, by); err != nil {
+			return err
+		}
+		c.Burned, err = o.burn(r, by)
+		c.Left = r.Account.Held()
+		return err
+	})
+	return c, err
+}
+
+// closeCards closes what cards an account has and lists them.
+func (o *own) closeCards(id loyalty.AccountID, by By) ([]loyalty.Card, error) {
+	cards, err := o.tx.CardsOf(id, maxCounted)
+	if err != nil {
+		return nil, err
+	}
+	for i := range cards {
+		if cards[i].State == loyalty.Closed {
+			continue
+		}
+		cards[i].State = loyalty.Closed
+		if err := o.setCard(cards[i], by); err != nil {
+			return nil, err
+		}
+	}
+	return cards, nil
+}
+
+// maxForms bounds the forms that one forgetting destroys, and its entry names.
+const maxForms = 1000
+
+// Forget destroys the sealed forms of a closed account: what headquarters hold of its owner beside the numbers of the cards.
+// An account that is not closed is refused. Forgotten again, it destroys only what has come since, and where there is
+// nothing writes nothing.
+func (b *Books) Forget(ctx context.Context, id loyalty.AccountID, by By) (c Closing, err error) {
+	if err := by.Check(); err != nil {
+		return c, err
+	}
+	err = b.own(ctx, func(o *own) error {
+		c = Closing{Account: id, Forgotten: true}
+		if err := o.load(nil, []loyalty.AccountID{id}); err != nil {
+			return err
+		}
+		r, err := o.record(id)
+		if err != nil {
+			return err
+		}
+		if r.Account.State != loyalty.Closed {
+			return fmt.Errorf("%w: account %d is not closed; close it first", loyalty.BadRequest, id)
+		}
+		forms, err := o.tx.FormsOf(id, maxForms+1)
+		if err != nil {
+			return err
+		}
+		c.Forms, c.Left = min(len(forms), maxForms), r.Account.Held()
+		before, err := o.forgotten(id)
+		if err != nil || before && len(forms) == 0 {
+			return err
+		}
+		if len(forms) > maxForms {
+			return fmt.Errorf("account %d has more than %d forms", id, maxForms)
+		}
+		body := loyalty.AccountForgotten{Account: id, Reason: by.Reason, Operator: by.Operator}
+		for _, f := range forms {
+			body.Forms = append(body.Forms, f.Hash)
+		}
+		o.changes.Forgotten = []loyalty.AccountID{id}
+		return o.write(body, SaleStep{})
+	})
+	return c, err
+}
+
+// historyPage is how many lines of an account are read at once.
+const historyPage = 200
+
+// forgotten tells whether the account's owner has been forgotten before.
+func (o *own) forgotten(id loyalty.AccountID) (bool, error) {
+	found := false
+	err := ownLines(o.tx.History, id, func(_ *Line, e *loyalty.Entry) {
+		if _, ok := e.Body.(loyalty.AccountForgotten); ok {
+			found = true
+		}
+	})
+	return found, err
+}
+
+// ownLines gives fn what headquarters' own journal has of an account, newest first.
+func ownLines(history func(loyalty.AccountID, uint64, int) ([]*Line, error), id loyalty.AccountID, fn func(*Line, *loyalty.Entry)) error {
+	for before := uint64(0); ; {
+		lines, err := history(id, before, historyPage)
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
+			if before = l.Pos; l.Station != Own {
+				continue
+			}
+			e, err := wire.DecodeEntry(l.Bytes)
+			if err != nil {
+				return fmt.Errorf("%s: %w", l.Place, err)
+			}
+			fn(l, e)
+		}
+		if len(lines) < historyPage {
+			return nil
+		}
+	}
+}
+
+// Act gathers what an act of a closed account states: from the journal, so that it can be made again at any time. An
+// account that is not closed is refused.
+func (b *Books) Act(ctx context.Context, c Catalogue, id loyalty.AccountID) (*Act, error) {
+	a := &Act{Kind: ActKind, Account: id, Made: b.Now().String()}
+	err := b.cfg.Store.View(ctx, func(tx Tx) error {
+		records, err := tx.Records([]loyalty.AccountID{id})
+		if err != nil {
+			return err
+		}
+		r := records[id]
+		switch {
+		case r == nil:
+			return fmt.Errorf("account %d: %w", id, ErrNoAccount)
+		case r.Account.State != loyalty.Closed:
+			return fmt.Errorf("%w: account %d is not closed", loyalty.BadRequest, id)
+		}
+		a.Left = r.Account.Held().String()
+		cards, err := tx.CardsOf(id, maxCounted)
+		if err != nil {
+			return err
+		}
+		for _, card := range cards {
+			a.Cards = append(a.Cards, card.Number.String())
+		}
+		forms, err := tx.FormsOf(id, maxForms)
+		a.FormsLeft = len(forms)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var burned loyalty.Points
+	history := func(id loyalty.AccountID, before uint64, limit int) ([]*Line, error) {
+		return c.History(ctx, id, before, limit)
+	}
+	err = ownLines(history, id, func(l *Line, e *loyalty.Entry) { burned += a.state(l, e) })
+	slices.Reverse(a.Entries)
+	slices.Reverse(a.Forms)
+	a.Burned = burned.String()
+	a.Text = a.text()
+	return a, err
+}
+
+// state takes an entry into the act, if it is of what the act is about, and says what it burned.
+func (a *Act) state(l *Line, e *loyalty.Entry) (burned loyalty.Points) {
+	entry := ActEntry{Place: l.Place, At: e.At.String(), Op: e.Op.String(), Hash: fmt.Sprintf("%x", l.Hash[:])}
+	switch b := e.Body.(type) {
+	case loyalty.AccountChanged:
+		if b.State != loyalty.Closed {
+			return 0
+		}
+		entry.Kind, entry.Operator, entry.Reason = "account_closed", b.Operator, b.Reason
+	case loyalty.CardChanged:
+		if b.State != loyalty.Closed {
+			return 0
+		}
+		entry.Kind, entry.Card, entry.Operator, entry.Reason = "card_closed", b.Card.String(), b.Operator, b.Reason
+	case loyalty.AccountBurned:
+		entry.Kind, entry.Points, entry.Operator, entry.Reason = "account_burned", b.Burned.String(), b.Operator, b.Reason
+		burned = b.Burned
+	case loyalty.AccountForgotten:
+		entry.Kind, entry.Operator, entry.Reason = "account_forgotten", b.Operator, b.Reason
+		for _, h := range slices.Backward(b.Forms) {
+			a.Forms = append(a.Forms, fmt.Sprintf("%x", h[:]))
+		}
+	default:
+		return 0
+	}
+	a.Entries = append(a.Entries, entry)
+	return burned
+}
