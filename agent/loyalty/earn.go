@@ -56,14 +56,17 @@ func (e *earning) run() {
 		e.standing = &Standing{}
 	}
 	e.tier = e.p.TierAt(e.standing, e.c.At)
+	if n := len(e.c.Receipt.Promo); n > 0 {
+		e.q.Promo = make([]Refusal, n)
+	}
 	e.bases()
 	switch {
 	case slices.Contains(e.p.NoEarnBy, e.c.Receipt.Tender):
 		e.reason(TenderEarnsNot)
 		e.explain(Step{Kind: TenderStep, Name: e.c.Receipt.Tender.String()})
-		e.codesLost()
+		e.codesLost(PromoNotMet)
 	case !e.purchase():
-		e.codesLost()
+		e.codesLost(PromoNotMet)
 		e.countTier()
 	default:
 		e.byRules()
@@ -238,7 +241,7 @@ func (e *earning) book() {
 		lot := Lot{Amount: g.points, ActiveFrom: g.active, Expires: g.expires}
 		switch {
 		case g.points == 0 && g.code != "":
-			e.reason(PromoNotMet) // a limit left nothing of it: the code is not used up
+			e.codeLost(g.code, PromoNotMet) // a limit left nothing of it: the code is not used up
 		case g.points == 0:
 		case g.code != "":
 			t := Tally{Counter: codeCounter(g.code), From: g.campaign.From, Until: g.campaign.Until, Amount: 1}

@@ -5,9 +5,7 @@ import "slices"
 // byCampaigns adds what the campaigns that are running give, in the order of the file.
 func (e *earning) byCampaigns() {
 	if len(e.p.Campaigns) == 0 {
-		for range e.c.Receipt.Promo {
-			e.reason(PromoUnknown)
-		}
+		e.codesLost(PromoUnknown)
 		return
 	}
 	e.here = e.p.here(e.c.At, e.c.Station)
@@ -103,11 +101,22 @@ func codesOf(r *Receipt) (codes []string) {
 	return codes
 }
 
-// codesLost says that promo codes were not used, since the receipt earns nothing at all.
-func (e *earning) codesLost() {
-	for range e.c.Receipt.Promo {
-		e.reason(PromoNotMet)
+// codesLost says why no promo code brings anything.
+func (e *earning) codesLost(why Refusal) {
+	for i := range e.q.Promo {
+		e.q.Promo[i] = why
+		e.reason(why)
 	}
+}
+
+// codeLost says why a promo code brings nothing, however often and in whatever form the receipt has it.
+func (e *earning) codeLost(code string, why Refusal) {
+	for i, c := range e.c.Receipt.Promo {
+		if NormalCode(c) == code {
+			e.q.Promo[i] = why
+		}
+	}
+	e.reason(why)
 }
 
 // byCode gives what a promo code brings, or says why it brings nothing. A code is not used up by a receipt that it gives
@@ -138,7 +147,7 @@ func (e *earning) byCode(code string) {
 			return
 		}
 	}
-	e.reason(why)
+	e.codeLost(code, why)
 	e.explain(Step{Kind: PromoStep, Name: code, Refusal: why})
 }
 

@@ -23,6 +23,7 @@ type Quote struct {
 	Counted   []Tally   // what the receipt adds to the account's counters
 	MaxRedeem Points
 	Progress  Progress  // where the receipt brings the customer among the tiers
+	Promo     []Refusal // of each promo code of the receipt, in order, why it brings nothing; empty: it brings something
 	Reasons   []Refusal // why MaxRedeem or Earn is less than the receipt alone would allow
 	Why       []Step    // how each amount came about, if that was asked
 }
@@ -84,14 +85,15 @@ type Case struct {
 }
 
 // Price computes what a receipt earns and redeems. It refuses with [OverLimit], [NotEnough] or [TenderRedeemsNot] if more
-// is asked than the receipt, the account or the tender allows.
+// is asked than the receipt, the account or the tender allows, and with [BadRequest] if the receipt's payments do not add up
+// to what is left to pay.
 func (p *Programme) Price(c Case) (Quote, error) {
 	r := c.Receipt
 	q := Quote{Programme: p.Version, Form: p.Form, Total: r.Total()}
 	caps := make([]int64, len(r.Lines), 3*len(r.Lines)) // one allocation for all that there is one of for each line
 	limit := p.limit(r, caps)
 	q.MaxRedeem = p.roundRedeem(min(limit, c.Available))
-	byTender := slices.Contains(p.NoRedeemBy, r.Tender)
+	tender, byTender := r.paidBy(p.NoRedeemBy)
 	if byTender {
 		q.MaxRedeem, q.Reasons = 0, append(q.Reasons, TenderRedeemsNot)
 	} else if c.Available < limit {
@@ -101,7 +103,7 @@ func (p *Programme) Price(c Case) (Quote, error) {
 	case c.Redeem < 0 || c.Redeem%p.RedeemStep != 0:
 		return Quote{}, fmt.Errorf("redeem %s in steps of %s: %w", c.Redeem, p.RedeemStep, OverLimit)
 	case c.Redeem > 0 && byTender:
-		return Quote{}, fmt.Errorf("redeem beside %s: %w", r.Tender, TenderRedeemsNot)
+		return Quote{}, fmt.Errorf("redeem beside %s: %w", tender, TenderRedeemsNot)
 	case c.Redeem > limit:
 		return Quote{}, fmt.Errorf("redeem %s of at most %s: %w", c.Redeem, limit, OverLimit)
 	case c.Redeem > c.Available:
@@ -112,6 +114,9 @@ func (p *Programme) Price(c Case) (Quote, error) {
 	q.Lines, q.LineEarn = make([]Kopecks, len(r.Lines)), make([]Points, len(r.Lines))
 	divide(q.Lines, int64(q.Discount), caps)
 	q.Pay = q.Total - q.Discount
+	if err := r.checkPaid(q.Pay); err != nil {
+		return Quote{}, err
+	}
 	e := earning{p: p, c: &c, q: &q, money: caps, volume: caps[len(caps) : 2*len(caps)], weights: caps[2*len(caps) : 3*len(caps)]}
 	e.explainRedeem(limit)
 	e.run()

@@ -258,6 +258,8 @@ campaigns:
 	r.Promo = []string{"AB123455", "ab 123455", "AB000000"}
 	if q, err := p.Price(loyalty.Case{Receipt: &r, At: noon(3, 1)}); err != nil || len(q.Claims) != 1 || !slices.Contains(q.Reasons, loyalty.PromoNotMet) {
 		t.Errorf("one code of a campaign for a receipt: %+v, %v", q.Claims, err)
+	} else if !slices.Equal(q.Promo, []loyalty.Refusal{"", "", loyalty.PromoNotMet}) {
+		t.Errorf("what became of each code: %q", q.Promo)
 	}
 	r.Promo = []string{""}
 	if err := r.Check(); !errors.Is(err, loyalty.BadRequest) {
