@@ -241,7 +241,7 @@ func (l *loop) startDrain() {
 	l.fresh = false
 	gen, epoch, first, prev := l.gen, l.epoch, l.next, l.prev
 	l.drain.do(func() func() {
-		entries, err := l.u.cfg.Journal.Read(l.ctx, epoch, first, wire.MaxBatch, room)
+		entries, forms, err := l.read(epoch, first, room)
 		switch {
 		case err != nil:
 			return l.readFailed(gen, err)
@@ -250,7 +250,7 @@ func (l *loop) startDrain() {
 				l.due = l.fresh || gen != l.gen
 			}
 		}
-		payload, n, last, err := wire.SealBatch(epoch, first, prev, entries)
+		payload, n, last, err := wire.SealBatch(epoch, first, prev, entries, forms...)
 		if err != nil {
 			return l.sent("seal a batch", err)
 		}
@@ -260,6 +260,31 @@ func (l *loop) startDrain() {
 		}
 		return func() { l.batchSent(gen, first, n, last, len(payload), at) }
 	})
+}
+
+// read reads entries and the forms that go with them, together within room but at least one entry. Where a form is gone by
+// the time it is looked for, headquarters has acknowledged its entry meanwhile and passes over it.
+func (l *loop) read(epoch loyalty.Epoch, first loyalty.Seq, room int) ([][]byte, []wire.Form, error) {
+	entries, err := l.u.cfg.Journal.Read(l.ctx, epoch, first, wire.MaxBatch, room)
+	if err != nil || len(entries) == 0 {
+		return nil, nil, err
+	}
+	forms, err := l.u.cfg.Journal.Forms(l.ctx, epoch, first, first+loyalty.Seq(len(entries))-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, rest := 0, forms
+	for ; n < len(entries); n++ {
+		room -= len(entries[n])
+		for len(rest) > 0 && rest[0].Seq <= first+loyalty.Seq(n) {
+			room -= len(rest[0].Bytes)
+			rest = rest[1:]
+		}
+		if room < 0 && n > 0 {
+			break
+		}
+	}
+	return entries[:n], forms, nil
 }
 
 // longestHold is how long questions may hold the journal up: a register that asks without a pause must not keep

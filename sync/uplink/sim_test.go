@@ -3,6 +3,7 @@ package uplink_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -72,6 +73,15 @@ func (w *world) sale(n uint64) []byte {
 	})
 }
 
+// simForm is the sealed form of a card; some are large, so that a batch cannot hold many.
+func simForm(n uint64) []byte {
+	return bytes.Repeat(fmt.Appendf(nil, "%16d", n), 1+int(n%4)*170)
+}
+
+func (w *world) card(n uint64, form []byte) []byte {
+	return w.encode(opID(n), loyalty.CardIssued{Card: loyalty.CardNumber(fmt.Sprintf("7005%012d", n)), Form: sha256.Sum256(form)})
+}
+
 func (w *world) answered(op uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,6 +114,13 @@ func (w *world) believes(epoch loyalty.Epoch, seq loyalty.Seq) {
 	b := w.hq.state()
 	if epoch == b.epoch && seq > b.seq {
 		w.failf("the station was told of entry %d, headquarters has %d", seq, b.seq)
+	}
+}
+
+// gave is called when the station deletes a form: headquarters' disk must have it.
+func (w *world) gave(seq loyalty.Seq, form []byte) {
+	if !w.hqRestored.Load() && !w.hq.state().forms[sha256.Sum256(form)] {
+		w.failf("the form of entry %d is deleted, headquarters does not have it", seq)
 	}
 }
 
@@ -200,8 +217,16 @@ func (w *world) check() {
 	if sum != b.balance {
 		w.failf("balance %s, operations give %s", b.balance, sum)
 	}
+	if len(d.forms) > 0 {
+		w.failf("%d forms are still here", len(d.forms))
+	}
+	for op, hash := range b.cards {
+		if !b.forms[hash] && !w.hqRestored.Load() { // forms of before the copy was made are gone with what came after it
+			w.failf("operation %d gave out a card, headquarters has no form", opNumber(op))
+		}
+	}
 	for op := range w.ok {
-		if b.applied[opID(op)] == 0 {
+		if _, card := b.cards[opID(op)]; b.applied[opID(op)] == 0 && !card {
 			w.failf("operation %d was answered and is not at headquarters", op)
 		}
 	}
@@ -256,6 +281,7 @@ func TestSimulationCatches(t *testing.T) {
 	}{
 		{"ack before commit", ackBeforeCommit, "the station was told of entry"},
 		{"memory advanced inside the transaction", memoryInTx, "is not the station's entry"},
+		{"a form that is read once", formOnce, "headquarters has no form"},
 		{"operations known again by a time window", windowDedup, "has its effect 2 times"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,8 +2,10 @@ package uplink_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +22,7 @@ const (
 	right           wrong = iota
 	ackBeforeCommit       // tells the station first and commits then
 	memoryInTx            // moves its cursor in memory inside the transaction, whether or not that commits
+	formOnce              // the station has a form for its first reader only: a batch that is lost takes it with it
 	windowDedup           // knows operations again by having seen them lately, not by their place
 )
 
@@ -33,6 +36,8 @@ type books struct {
 	lines   []line
 	nonces  map[loyalty.Epoch]wire.Nonce
 	applied map[loyalty.OpID]int
+	cards   map[loyalty.OpID]loyalty.FormHash // given out, by their entries
+	forms   map[loyalty.FormHash]bool
 	balance loyalty.Points
 	stream  uint64
 	notices uint64 // number of the newest notice, which is its place in the down-stream
@@ -46,19 +51,16 @@ type line struct {
 }
 
 func newBooks() *books {
-	return &books{applied: map[loyalty.OpID]int{}, nonces: map[loyalty.Epoch]wire.Nonce{}, stream: 99}
+	return &books{
+		applied: map[loyalty.OpID]int{}, nonces: map[loyalty.Epoch]wire.Nonce{}, stream: 99,
+		cards: map[loyalty.OpID]loyalty.FormHash{}, forms: map[loyalty.FormHash]bool{},
+	}
 }
 
 func (b *books) clone() *books {
 	c := *b
 	c.lines = slices.Clone(b.lines)
-	c.applied, c.nonces = make(map[loyalty.OpID]int), make(map[loyalty.Epoch]wire.Nonce)
-	for k, v := range b.applied {
-		c.applied[k] = v
-	}
-	for k, v := range b.nonces {
-		c.nonces[k] = v
-	}
+	c.applied, c.nonces, c.cards, c.forms = maps.Clone(b.applied), maps.Clone(b.nonces), maps.Clone(b.cards), maps.Clone(b.forms)
 	return &c
 }
 
@@ -315,6 +317,9 @@ func (h *hqLife) place(b, at *books, batch *wire.Batch) bool {
 	for i := known; i < len(batch.Entries); i++ {
 		b.apply(h.w, line{batch.Epoch, batch.First + loyalty.Seq(i), batch.Hashes[i], batch.Entries[i]}, false)
 	}
+	for _, f := range batch.Forms {
+		b.forms[sha256.Sum256(f)] = true
+	}
 	at.seq, at.hash = batch.Last(), batch.LastHash()
 	return true
 }
@@ -339,6 +344,9 @@ func (b *books) apply(w *world, l line, always bool) {
 	if err != nil {
 		w.failf("entry %d: %v", l.seq, err)
 		return
+	}
+	if c, ok := e.Body.(loyalty.CardIssued); ok {
+		b.cards[e.Op] = c.Form
 	}
 	sale, ok := e.Body.(loyalty.SaleClosed)
 	if !ok || b.applied[e.Op] > 0 && !always {

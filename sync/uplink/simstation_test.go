@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type disk struct {
 	nonce      wire.Nonce
 	entries    [][]byte // of the epoch
 	hashes     []wire.Hash
+	forms      map[loyalty.Seq][]byte // of entries that are not acknowledged
 	acked      loyalty.Seq
 	downStream uint64
 	downSeq    uint64
@@ -31,6 +33,7 @@ type disk struct {
 func (d *disk) clone() *disk {
 	c := *d
 	c.entries, c.hashes = append([][]byte(nil), d.entries...), append([]wire.Hash(nil), d.hashes...)
+	c.forms = maps.Clone(d.forms)
 	return &c
 }
 
@@ -44,6 +47,14 @@ func (d *disk) hash() wire.Hash {
 func (d *disk) append(entry []byte) {
 	d.hashes = append(d.hashes, d.hash().Next(entry))
 	d.entries = append(d.entries, entry)
+}
+
+func (d *disk) appendWithForm(entry, form []byte) {
+	d.append(entry)
+	if d.forms == nil {
+		d.forms = make(map[loyalty.Seq][]byte)
+	}
+	d.forms[loyalty.Seq(len(d.entries))] = form
 }
 
 const (
@@ -171,7 +182,12 @@ func (s *station) sell() {
 	err := l.write(func(d *disk) error {
 		d.ops++
 		op = s.w.ops.Add(1)
-		d.append(s.w.sale(op))
+		if s.w.dice.chance(0.3) { // a card is given out
+			form := simForm(op)
+			d.appendWithForm(s.w.card(op, form), form)
+		} else {
+			d.append(s.w.sale(op))
+		}
 		return nil
 	})
 	if err == nil {
@@ -207,9 +223,13 @@ func (s *station) newEpoch(above loyalty.Epoch) {
 	tail := append([][]byte(nil), d.entries[min(int(d.acked), len(d.entries)):]...)
 	d.epoch = max(d.epoch, above) + 1
 	binary.BigEndian.PutUint64(d.nonce[:], s.w.nonces.Add(1))
-	d.entries, d.hashes, d.acked = nil, nil, 0
+	forms, moved := d.forms, d.acked
+	d.entries, d.hashes, d.forms, d.acked = nil, nil, make(map[loyalty.Seq][]byte), 0
 	for _, e := range tail {
 		d.append(e)
+	}
+	for seq, f := range forms {
+		d.forms[seq-moved] = f
 	}
 }
 
@@ -273,6 +293,28 @@ func (l *life) read(epoch loyalty.Epoch, from loyalty.Seq, maxEntries int) (out 
 	return out, l.s.onRead, nil
 }
 
+// Forms reads forms; a wrong design has them once.
+func (l *life) Forms(_ context.Context, epoch loyalty.Epoch, from, through loyalty.Seq) (forms []wire.Form, err error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if err := l.step(); err != nil {
+		return nil, err
+	}
+	d := l.s.disk
+	if epoch != d.epoch {
+		return nil, fmt.Errorf("no epoch %d", epoch)
+	}
+	for seq := from; seq <= through; seq++ {
+		if f, ok := d.forms[seq]; ok {
+			forms = append(forms, wire.Form{Seq: seq, Bytes: f})
+			if l.s.w.hq != nil && l.s.w.hq.wrong == formOnce {
+				delete(d.forms, seq)
+			}
+		}
+	}
+	return forms, nil
+}
+
 func (l *life) Acked(_ context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, aside []*pb.Quarantined) error {
 	return l.write(func(d *disk) error {
 		l.s.aside = append(l.s.aside, aside...)
@@ -284,6 +326,12 @@ func (l *life) Acked(_ context.Context, epoch loyalty.Epoch, seq loyalty.Seq, ha
 		}
 		l.s.w.believes(epoch, seq)
 		d.acked = max(d.acked, seq)
+		for at, f := range d.forms {
+			if at <= d.acked {
+				l.s.w.gave(at, f)
+				delete(d.forms, at)
+			}
+		}
 		return nil
 	})
 }

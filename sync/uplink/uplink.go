@@ -25,6 +25,9 @@ type Journal interface {
 	// Read returns the bytes of consecutive entries: as many as the two limits allow but at least one, none only if there
 	// are none.
 	Read(ctx context.Context, epoch loyalty.Epoch, from loyalty.Seq, maxEntries, maxBytes int) ([][]byte, error)
+	// Forms returns the sealed forms that go with the entries from a seq through another, in their order: those that are
+	// not acknowledged. Of an epoch that has ended it is an error.
+	Forms(ctx context.Context, epoch loyalty.Epoch, from, through loyalty.Seq) ([]wire.Form, error)
 	// Acked notes that headquarters has committed everything through seq, where it has this hash. Older and repeated
 	// news change nothing; a hash that is not the journal's is an error.
 	Acked(ctx context.Context, epoch loyalty.Epoch, seq loyalty.Seq, hash wire.Hash, quarantined []*pb.Quarantined) error
