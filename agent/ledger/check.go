@@ -102,6 +102,7 @@ type checker struct {
 	owed     map[loyalty.AccountID]map[place]posted
 	postedAt map[loyalty.OpID]place // of what is owed
 	first    loyalty.Seq
+	shifts   *shiftChecker
 
 	issued map[place]loyalty.CardIssued // cards given out, by their own record
 	names  map[place]loyalty.CardIssued // the same, by the journal
@@ -126,7 +127,7 @@ func newChecker(ctx context.Context, progress func(uint64)) *checker {
 		cells: make(map[loyalty.AccountID]cell), left: make(map[loyalty.AccountID]bool),
 		stated: make(map[loyalty.AccountID]loyalty.Statement), accounts: make(map[loyalty.AccountID]placeOf),
 		own: make(map[loyalty.AccountID]map[place]posted), owed: make(map[loyalty.AccountID]map[place]posted),
-		postedAt: make(map[loyalty.OpID]place), lasts: make(map[place]bool),
+		postedAt: make(map[loyalty.OpID]place), lasts: make(map[place]bool), shifts: newShiftChecker(),
 		issued: make(map[place]loyalty.CardIssued), names: make(map[place]loyalty.CardIssued), forms: make(map[place]loyalty.FormHash),
 	}
 }
@@ -217,6 +218,11 @@ func (c *checker) record(path []string, key, v []byte) error {
 			return errors.New("a key of a wrong length")
 		}
 		c.listed[loyalty.SaleID(v)] = loyalty.OpID(key)
+	case bucketShift:
+		return c.shifts.record(key, v)
+	case bucketWatch:
+		_, err := parseWatch(v)
+		return err
 	case bucketAway:
 		return c.away(key, v)
 	case bucketIssued:
@@ -357,6 +363,7 @@ func (c *checker) entry(segment, key, v []byte) error {
 
 // follow notes what an entry says about others.
 func (c *checker) follow(p place, e *loyalty.Entry) {
+	c.shifts.follow(p, e)
 	id, _ := loyalty.Subject(e.Body)
 	if st, ok := statementOf(e.Body); ok && id != 0 {
 		c.stated[id] = st

@@ -17,6 +17,7 @@ func (c *checker) compare() {
 	c.compareJournal()
 	c.compareSales()
 	c.compareEnds()
+	c.shifts.compare(&c.st, len(c.gaps) > 0, c.found)
 	c.compareIssued()
 	for _, id := range slices.Sorted(maps.Keys(c.cells)) {
 		x := c.cells[id]

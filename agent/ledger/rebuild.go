@@ -16,13 +16,14 @@ type rebuilt struct {
 	away     map[saleKey]sale
 	issued   map[loyalty.CardNumber]issued
 	accounts map[loyalty.AccountID]*loyalty.Local
+	shifts   *rebuiltShifts
 }
 
 // rebuild goes through the journal once more, on top of the records that were found.
 func (r *records) rebuild() *rebuilt {
 	b := &rebuilt{
 		sales: make(map[loyalty.SaleID]sale), away: make(map[saleKey]sale), issued: make(map[loyalty.CardNumber]issued),
-		accounts: make(map[loyalty.AccountID]*loyalty.Local),
+		accounts: make(map[loyalty.AccountID]*loyalty.Local), shifts: readShifts(r.plain[bucketShift]),
 	}
 	b.readAway(r.plain[bucketAway])
 	b.readIssued(r.plain[bucketIssued])
@@ -64,6 +65,7 @@ func (p place) compare(q place) int {
 
 // follow brings the sale and the account of an entry up to it.
 func (b *rebuilt) follow(p place, e *loyalty.Entry) {
+	b.shifts.follow(p, e)
 	switch body := e.Body.(type) {
 	case loyalty.SaleOpened:
 		b.opened(e, body)
@@ -167,7 +169,7 @@ func (b *rebuilt) write(t *txn) error {
 			return err
 		}
 	}
-	if err := errors.Join(b.writeAway(t), b.writeIssued(t)); err != nil {
+	if err := errors.Join(b.writeAway(t), b.writeIssued(t), b.shifts.write(t)); err != nil {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.sales)) {

@@ -153,7 +153,7 @@ func (r *records) state(station loyalty.StationID, w *witness) (st state, lost u
 // not carried over: the new epoch has its own.
 func (r *records) restore(tx *bolt.Tx, st state) error {
 	t := &txn{tx: tx, st: st, buckets: make(map[string]*bolt.Bucket)}
-	for _, name := range []string{bucketCard, bucketProg, bucketNote, bucketQuar, bucketForm} {
+	for _, name := range []string{bucketCard, bucketProg, bucketNote, bucketQuar, bucketForm, bucketWatch} {
 		for _, key := range sortedKeys(r.plain[name]) {
 			if !readable(name, key, r.plain[name][key]) {
 				continue
@@ -195,6 +195,9 @@ func readable(bucket, key string, v []byte) bool {
 	switch bucket {
 	case bucketCard:
 		_, err := parseCard(loyalty.CardNumber(key), v)
+		return err == nil
+	case bucketWatch:
+		_, err := parseWatch(v)
 		return err == nil
 	case bucketForm:
 		return len(key) == len(place{}.key())
