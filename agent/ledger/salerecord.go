@@ -32,6 +32,9 @@ func (s sale) message() (*ledgerpb.Sale, error) {
 		return nil, err
 	}
 	m.Paid = lotMessages(s.Paid)
+	if s.Expiring.Amount > 0 {
+		m.Expiring = &ledgerpb.Lot{Amount: int64(s.Expiring.Amount), Expires: int64(s.Expiring.Expires)}
+	}
 	if m.Refunds, err = refundMessages(s.Refunds); err != nil {
 		return nil, err
 	}
@@ -67,6 +70,9 @@ func parseSale(id loyalty.SaleID, b []byte) (sale, error) {
 		EndedAt: loyalty.Instant(m.EndedAt), Reserved: loyalty.Points(m.Reserved), Quote: parseQuote(m.Quote),
 		Total: loyalty.Points(m.Total), Avail: loyalty.Points(m.Avail), Cashier: m.Cashier, Shift: m.Shift, Paid: parseLots(m.Paid),
 	}}
+	if e := m.Expiring; e != nil {
+		s.Expiring = loyalty.Lot{Amount: loyalty.Points(e.Amount), Expires: loyalty.Instant(e.Expires)}
+	}
 	var err error
 	if s.Quote.Counted, err = parseTallies(m.GetQuote().GetCounted()); err != nil {
 		return sale{}, fmt.Errorf("sale %q: %w", id, err)
@@ -142,6 +148,9 @@ func quoteMessage(q *loyalty.Quote) *ledgerpb.Quote {
 		m.LineEarn = append(m.LineEarn, int64(p))
 	}
 	m.Lots = lotMessages(q.Booked())
+	for _, r := range q.Promo {
+		m.Promo = append(m.Promo, string(r))
+	}
 	for _, r := range q.Reasons {
 		m.Reasons = append(m.Reasons, string(r))
 	}
@@ -168,6 +177,9 @@ func parseQuote(m *ledgerpb.Quote) loyalty.Quote {
 		q.LineEarn = append(q.LineEarn, loyalty.Points(p))
 	}
 	q.Lots = parseLots(m.Lots)
+	for _, r := range m.Promo {
+		q.Promo = append(q.Promo, loyalty.Refusal(r))
+	}
 	for _, r := range m.Reasons {
 		q.Reasons = append(q.Reasons, loyalty.Refusal(r))
 	}

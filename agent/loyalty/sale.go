@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 )
 
 // SaleState is how far a sale has come.
@@ -40,11 +41,15 @@ type Sale struct {
 	Quote    Quote         // as answered: of the open while open, of the close afterwards
 	Total    Points        // the balances as answered
 	Avail    Points
+	Expiring Lot // of the balance as answered, what goes next, if that is within [ExpirySoon]; zero: nothing does
 	Cashier  string
 	Shift    uint32
 	Paid     []Lot     // what the station saw the points be taken from, in the order they were taken; none: not known
 	Refunds  []*Refund // in the order they were made
 }
+
+// ExpirySoon is how far ahead a customer is told of points that expire.
+const ExpirySoon = 30 * 24 * time.Hour
 
 // Who says at whose hands an operation is done.
 type Who struct {
@@ -401,6 +406,8 @@ func (b *Books) Cancel(r *VoidRequest, at Place) (*Sale, Body, error) {
 func (b *Books) balances(at Instant) {
 	a := b.Local.Current()
 	b.Sale.Total, b.Sale.Avail = a.Total(at), b.Local.available(&a, at, b.Reserved)
+	amount, when := a.NextExpiry(at, ExpirySoon)
+	b.Sale.Expiring = Lot{Amount: amount, Expires: when}
 }
 
 // What makes two requests the same is what they do to the customer. Who asks, and whether the question comes after a

@@ -499,6 +499,7 @@ type Quote struct {
 	Reasons       []string               `protobuf:"bytes,12,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	Progress      *Progress              `protobuf:"bytes,13,opt,name=progress,proto3" json:"progress,omitempty"`
 	Counted       [][]byte               `protobuf:"bytes,14,rep,name=counted,proto3" json:"counted,omitempty"` // azs.v1.Tally
+	Promo         []string               `protobuf:"bytes,15,rep,name=promo,proto3" json:"promo,omitempty"`     // of each promo code of the receipt, why it brings nothing; empty: it brings something
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -627,6 +628,13 @@ func (x *Quote) GetProgress() *Progress {
 func (x *Quote) GetCounted() [][]byte {
 	if x != nil {
 		return x.Counted
+	}
+	return nil
+}
+
+func (x *Quote) GetPromo() []string {
+	if x != nil {
+		return x.Promo
 	}
 	return nil
 }
@@ -807,6 +815,7 @@ type Sale struct {
 	EpochEnd      uint32                 `protobuf:"varint,18,opt,name=epoch_end,json=epochEnd,proto3" json:"epoch_end,omitempty"`
 	Paid          []*Lot                 `protobuf:"bytes,19,rep,name=paid,proto3" json:"paid,omitempty"` // what the points were taken from
 	Refunds       []*Refund              `protobuf:"bytes,20,rep,name=refunds,proto3" json:"refunds,omitempty"`
+	Expiring      *Lot                   `protobuf:"bytes,21,opt,name=expiring,proto3" json:"expiring,omitempty"` // of the balance, what goes next
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -977,6 +986,13 @@ func (x *Sale) GetPaid() []*Lot {
 func (x *Sale) GetRefunds() []*Refund {
 	if x != nil {
 		return x.Refunds
+	}
+	return nil
+}
+
+func (x *Sale) GetExpiring() *Lot {
+	if x != nil {
+		return x.Expiring
 	}
 	return nil
 }
@@ -1781,7 +1797,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\acashier\x18\x06 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\a \x01(\rR\x05shift\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x12\x18\n" +
-	"\acounter\x18\t \x01(\tR\acounter\"\x8c\x03\n" +
+	"\acounter\x18\t \x01(\tR\acounter\"\xa2\x03\n" +
 	"\x05Quote\x12\x1c\n" +
 	"\tprogramme\x18\x01 \x01(\rR\tprogramme\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x16\n" +
@@ -1798,7 +1814,8 @@ const file_ledger_proto_rawDesc = "" +
 	"max_redeem\x18\v \x01(\x03R\tmaxRedeem\x12\x18\n" +
 	"\areasons\x18\f \x03(\tR\areasons\x123\n" +
 	"\bprogress\x18\r \x01(\v2\x17.azs.ledger.v1.ProgressR\bprogress\x12\x18\n" +
-	"\acounted\x18\x0e \x03(\fR\acounted\"X\n" +
+	"\acounted\x18\x0e \x03(\fR\acounted\x12\x14\n" +
+	"\x05promo\x18\x0f \x03(\tR\x05promo\"X\n" +
 	"\x03Lot\x12\x16\n" +
 	"\x06amount\x18\x01 \x01(\x03R\x06amount\x12\x1f\n" +
 	"\vactive_from\x18\x02 \x01(\x03R\n" +
@@ -1811,7 +1828,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\anext_en\x18\x04 \x01(\tR\x06nextEn\x12\x12\n" +
 	"\x04unit\x18\x05 \x01(\rR\x04unit\x12\x12\n" +
 	"\x04have\x18\x06 \x01(\x03R\x04have\x12\x12\n" +
-	"\x04need\x18\a \x01(\x03R\x04need\"\xeb\x04\n" +
+	"\x04need\x18\a \x01(\x03R\x04need\"\x9b\x05\n" +
 	"\x04Sale\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\rR\x05state\x12\x17\n" +
 	"\aop_open\x18\x02 \x01(\fR\x06opOpen\x12\x15\n" +
@@ -1833,7 +1850,8 @@ const file_ledger_proto_rawDesc = "" +
 	"\x05shift\x18\x11 \x01(\rR\x05shift\x12\x1b\n" +
 	"\tepoch_end\x18\x12 \x01(\rR\bepochEnd\x12&\n" +
 	"\x04paid\x18\x13 \x03(\v2\x12.azs.ledger.v1.LotR\x04paid\x12/\n" +
-	"\arefunds\x18\x14 \x03(\v2\x15.azs.ledger.v1.RefundR\arefunds\"\x92\x03\n" +
+	"\arefunds\x18\x14 \x03(\v2\x15.azs.ledger.v1.RefundR\arefunds\x12.\n" +
+	"\bexpiring\x18\x15 \x01(\v2\x12.azs.ledger.v1.LotR\bexpiring\"\x92\x03\n" +
 	"\x06Refund\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\fR\x02op\x12\x14\n" +
@@ -1940,12 +1958,13 @@ var file_ledger_proto_depIdxs = []int32{
 	4,  // 6: azs.ledger.v1.Sale.quote:type_name -> azs.ledger.v1.Quote
 	5,  // 7: azs.ledger.v1.Sale.paid:type_name -> azs.ledger.v1.Lot
 	8,  // 8: azs.ledger.v1.Sale.refunds:type_name -> azs.ledger.v1.Refund
-	16, // 9: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	5,  // 9: azs.ledger.v1.Sale.expiring:type_name -> azs.ledger.v1.Lot
+	16, // 10: azs.ledger.v1.Alarms.alarms:type_name -> azs.ledger.v1.Alarm
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_ledger_proto_init() }
