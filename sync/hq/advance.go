@@ -54,6 +54,9 @@ func (b *Books) Advance(ctx context.Context, c Catalogue, through loyalty.Instan
 		if err != nil {
 			return sum, err
 		}
+		if len(page) == 0 {
+			return sum, nil
+		}
 		var due []loyalty.AccountID
 		for _, r := range page {
 			after = r.Account.ID
@@ -69,9 +72,6 @@ func (b *Books) Advance(ctx context.Context, c Catalogue, through loyalty.Instan
 		sum.add(done)
 		if tell != nil {
 			tell(sum)
-		}
-		if len(page) < advanceGroup {
-			return sum, nil
 		}
 	}
 }

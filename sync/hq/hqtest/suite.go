@@ -241,5 +241,6 @@ func Run(t *testing.T, newLab func(tb testing.TB) Lab) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(NewBench(t, newLab(t))) })
 	}
+	runOwn(t, newLab)
 	t.Run("model", func(t *testing.T) { testModel(t, newLab) })
 }
