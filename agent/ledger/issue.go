@@ -30,6 +30,19 @@ func (l *Ledger) IssueCard(ctx context.Context, r *loyalty.IssueRequest) (*loyal
 	return answer, nil
 }
 
+// Issued reads what was given out under a card's number at this station; nil if nothing.
+func (l *Ledger) Issued(card loyalty.CardNumber) (*loyalty.Issued, error) {
+	if err := card.Check(); err != nil {
+		return nil, err
+	}
+	var i issued
+	err := l.view(func(t *txn) (err error) {
+		i, err = t.issued(card)
+		return err
+	})
+	return i.Issued, err
+}
+
 // issue gives a card out: everything that can refuse comes before the first write.
 func (t *txn) issue(r *loyalty.IssueRequest) (*loyalty.Issued, error) {
 	at, reading, err := t.nextPlace()
