@@ -125,10 +125,8 @@ func (m *Campaign) running(h here) bool {
 	return true
 }
 
-// open tells whether the campaign is for such a customer and such a payment.
-func (m *Campaign) open(tier int, tender Tender) bool {
-	return (m.Tiers == 0 || m.Tiers>>tier&1 == 1) && tenderAmong(tender, m.Tenders)
-}
+// open tells whether the campaign is for customers of the tier.
+func (m *Campaign) open(tier int) bool { return m.Tiers == 0 || m.Tiers>>tier&1 == 1 }
 
 // term is when the campaign's points may be redeemed and when they expire.
 func (m *Campaign) term(p *Programme, at Instant) (active, expires Instant) {

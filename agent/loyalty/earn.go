@@ -15,6 +15,7 @@ type earning struct {
 
 	standing *Standing
 	tier     int
+	earns    tenderSet
 	money    []int64 // of each line, what is paid with money: kopecks; zero where it earns nothing
 	volume   []int64 // of each fuel line the same part: millilitres
 	weights  []int64 // scratch
@@ -60,10 +61,9 @@ func (e *earning) run() {
 		e.q.Promo = make([]Refusal, n)
 	}
 	e.bases()
+	e.payments()
 	switch {
-	case slices.Contains(e.p.NoEarnBy, e.c.Receipt.Tender):
-		e.reason(TenderEarnsNot)
-		e.explain(Step{Kind: TenderStep, Name: e.c.Receipt.Tender.String()})
+	case e.portion(allTenders).paid == 0:
 		e.codesLost(PromoNotMet)
 	case !e.purchase():
 		e.codesLost(PromoNotMet)
@@ -155,10 +155,11 @@ func (e *earning) byRules() {
 	}
 	for j := range e.p.Earn {
 		rule := &e.p.Earn[j]
-		if !tenderAmong(e.c.Receipt.Tender, rule.Tenders) {
+		part := e.portion(setOf(rule.Tenders))
+		if part.paid == 0 {
 			continue
 		}
-		base := e.covered(func(l *Line) bool { return rule.covers(l) }, rule.Kind)
+		base := e.partOf(e.covered(func(l *Line) bool { return rule.covers(l) }, rule.Kind), part, rule.Name, rule.Kind)
 		if base == 0 {
 			continue
 		}
@@ -203,6 +204,14 @@ func (g *grant) name() string {
 		return g.campaign.Name
 	}
 	return ""
+}
+
+// tenders is which tenders the source is for.
+func (g *grant) tenders() tenderSet {
+	if g.campaign != nil {
+		return setOf(g.campaign.Tenders)
+	}
+	return allTenders
 }
 
 // cut applies the limits of all points together, to the last source first, so that what the rules give stays longest.
@@ -298,9 +307,10 @@ func (e *earning) weighRules(g *grant) {
 		if r.capped == 0 {
 			continue
 		}
+		part := e.portion(setOf(rule.Tenders) & g.tenders())
 		weigh := func(i int) {
 			if b := e.base(i, rule.Kind); b != 0 && rule.covers(&e.c.Receipt.Lines[i]) {
-				w := mulDiv(b, int64(rule.rate(e.tier))*1_000_000, rule.Per)
+				w := part.of(mulDiv(b, int64(rule.rate(e.tier))*1_000_000, rule.Per))
 				e.weights[i] = min(e.weights[i]+min(w, maxWeight), maxWeight)
 			}
 		}
@@ -334,7 +344,7 @@ func (e *earning) countTier() {
 		}
 	}
 	from, until := e.p.tierSpan(e.standing.Joined, e.c.At)
-	e.countSpan(counterOfTiers, from, until, sum)
+	e.countSpan(counterOfTiers, from, until, e.portion(allTenders).of(sum))
 }
 
 func coveredBy(covers []Cover, l *Line) bool {

@@ -12,7 +12,7 @@ func (e *earning) byCampaigns() {
 	e.index()
 	codes := codesOf(e.c.Receipt)
 	try := func(m *Campaign) {
-		if m.Promo == nil && m.running(e.here) && m.open(e.tier, e.c.Receipt.Tender) {
+		if m.Promo == nil && m.running(e.here) && m.open(e.tier) {
 			e.byCampaign(m, "")
 		}
 	}
@@ -141,7 +141,7 @@ func (e *earning) byCode(code string) {
 			why = PromoUsed
 		case slices.ContainsFunc(e.grants, func(g grant) bool { return g.campaign == m }):
 			why = PromoNotMet // one code of a campaign for a receipt
-		case !m.open(e.tier, e.c.Receipt.Tender) || !e.byCampaign(m, code):
+		case !m.open(e.tier) || !e.byCampaign(m, code):
 			why = PromoNotMet
 		default:
 			return
@@ -153,6 +153,10 @@ func (e *earning) byCode(code string) {
 
 // byCampaign gives what a running campaign gives and tells whether that is anything.
 func (e *earning) byCampaign(m *Campaign, code string) bool {
+	part := e.portion(setOf(m.Tenders))
+	if part.paid == 0 {
+		return false
+	}
 	var volume Millilitres
 	var amount Kopecks
 	var money, litres int64
@@ -171,13 +175,16 @@ func (e *earning) byCampaign(m *Campaign, code string) bool {
 	switch {
 	case m.Multiply > 0:
 		g.points = e.multiplied(m, lines)
+		base = part.of(base)
 	case m.Per > 0:
 		if m.PerKind == Fuel {
 			base = litres
 		}
+		base = e.partOf(base, part, m.Name, m.PerKind)
 		g.points = Points(min(mulDiv(base, int64(m.Points), m.Per), maxEarned))
 	default:
-		g.points = m.Points
+		g.points = Points(e.partOf(int64(m.Points), part, m.Name, 0))
+		base = part.of(base)
 	}
 	e.explainCampaign(&g, base)
 	g.points = e.campaignRoom(m, g.points)
@@ -189,7 +196,8 @@ func (e *earning) byCampaign(m *Campaign, code string) bool {
 func (e *earning) multiplied(m *Campaign, lines []int32) (sum Points) {
 	for j := range e.rules {
 		rule, r := &e.p.Earn[j], e.rules[j]
-		if r.capped == 0 {
+		part := e.portion(setOf(rule.Tenders) & setOf(m.Tenders))
+		if r.capped == 0 || part.paid == 0 {
 			continue
 		}
 		var base int64
@@ -198,7 +206,7 @@ func (e *earning) multiplied(m *Campaign, lines []int32) (sum Points) {
 				base += e.base(int(i), rule.Kind)
 			}
 		}
-		sum += rule.give(min(base, r.capped), e.tier)
+		sum += rule.give(min(part.of(base), r.capped), e.tier)
 	}
 	return min(Points(mulDiv(int64(sum), m.Multiply-100, 100)), maxEarned)
 }

@@ -12,8 +12,10 @@ type StepKind uint8
 const (
 	RedeemStep      StepKind = iota // the most that may be redeemed: Base kopecks of the receipt, Points
 	ExcludedStep                    // lines that never earn
+	PaymentStep                     // the tender Name pays Base of Per kopecks
 	TenderStep                      // the tender Name never earns
 	PurchasesStep                   // purchase number Base of the period Name, of which Per earn
+	PartStep                        // of Base, what the rule or campaign Name counts is the Per that its tenders pay
 	CapStep                         // of Base, what the rule Name counts is cut to Per
 	RuleStep                        // the rule Name gives Rate for every Per of Base: Points
 	CampaignStep                    // the campaign Name gives Points on Base
@@ -25,7 +27,7 @@ const (
 )
 
 var stepNames = []string{
-	"redeem", "excluded", "tender", "purchases", "cap", "rule", "campaign", "campaign_cap", "round", "points_cap", "balance_cap", "promo",
+	"redeem", "excluded", "payment", "tender", "purchases", "part", "cap", "rule", "campaign", "campaign_cap", "round", "points_cap", "balance_cap", "promo",
 }
 
 // String is the kind's name.
@@ -80,6 +82,11 @@ func (s *Step) amount(v int64) Text {
 	return points(Points(v))
 }
 
+// tenderWords are the tenders as people call them, by their names in files.
+var tenderWords = map[string]Text{
+	"cash": {"наличные", "cash"}, "cashless": {"банковская карта", "bank card"}, "fuel_card": {"топливная карта", "fuel card"},
+}
+
 func points(p Points) Text { return Text{comma(p.String()), p.String()} }
 
 // comma writes a decimal number the Russian way.
@@ -104,8 +111,12 @@ func (s *Step) words() Text {
 		return both("из %s баллами можно оплатить не больше %s", "of %s at most %s points may be redeemed", base, got)
 	case ExcludedStep:
 		return both("%s: баллы не начисляются", "%s never earns", s.Name)
+	case PaymentStep:
+		return both("%s: оплачено %s из %s", "%s: %s of %s are paid", tenderWords[s.Name], base, per)
+	case PartStep:
+		return both("%s: способами оплаты, за которые начисляется, оплачено %s из %s", "%s: %s of %s are paid in a way that earns by it", s.Name, per, base)
 	case TenderStep:
-		return both("оплата %s: баллы не начисляются", "nothing is earned when paid by %s", s.Name)
+		return both("%s: баллы не начисляются", "%s: nothing is earned on what it pays", tenderWords[s.Name])
 	case PurchasesStep:
 		return both("покупка № %d (%s): баллы начисляются за %d", "purchase number %d of the %s: %d earn", s.Base, s.Name, s.Per)
 	case CapStep:

@@ -1,9 +1,6 @@
 package loyalty
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Programme is the rules of earning and redeeming: data, not code. It is made by [ParseProgramme] and not changed
 // afterwards, so that any number of goroutines may read it.
@@ -150,8 +147,4 @@ func (e *EarnRule) give(base int64, tier int) Points {
 
 func (e *EarnRule) covers(l *Line) bool {
 	return l.Kind == e.Kind && (len(e.Codes) == 0 || l.among(e.Codes))
-}
-
-func tenderAmong(t Tender, tenders []Tender) bool {
-	return len(tenders) == 0 || slices.Contains(tenders, t)
 }

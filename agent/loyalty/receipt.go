@@ -35,8 +35,8 @@ const (
 // Receipt is what is sold, as the POS says it.
 type Receipt struct {
 	Lines    []Line
-	Tender   Tender
-	Payments []Payment // what each tender pays of what points do not; none: Tender pays all of it
+	Tender   Tender    // that pays what points do not; with Payments the one that pays most
+	Payments []Payment // what each tender pays of it, each once, in order; none: Tender pays all
 	Promo    []string  // promo codes typed or scanned with it, as they came
 }
 
@@ -73,25 +73,13 @@ func (r *Receipt) Check() error {
 			return err
 		}
 	}
-	if err := checkPayments(r.Payments); err != nil {
+	if err := r.checkPayments(); err != nil {
 		return err
 	}
 	for i := range r.Lines {
 		if err := r.Lines[i].check(); err != nil {
 			return fmt.Errorf("line %d: %w", i+1, err)
 		}
-	}
-	return nil
-}
-
-// checkPayments returns [BadRequest] unless each tender is named once, in order, with an amount.
-func checkPayments(payments []Payment) error {
-	last := Tender(0)
-	for _, p := range payments {
-		if p.Tender <= last || p.Tender > FuelCard || p.Amount <= 0 || p.Amount > MaxAmount {
-			return fmt.Errorf("%w: %s by tender %d, want each tender once, in order", BadRequest, p.Amount, p.Tender)
-		}
-		last = p.Tender
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +94,10 @@ func (r *recheck) run(card *Card, account *Account) Finding {
 		return Finding{VerdictMispriced, "redeemed", s.Redeemed.String() + " points", "no amount"}
 	}
 	q, err := r.price(card, account)
-	if err != nil {
+	switch {
+	case errors.Is(err, BadRequest):
+		return Finding{VerdictMispriced, "payments", s.Receipt.paid(), err.Error()}
+	case err != nil:
 		return Finding{VerdictMispriced, "redeemed", s.Redeemed.String() + " points", err.Error()}
 	}
 	r.money(&q)

@@ -53,6 +53,7 @@ type Expect struct {
 type Outcome struct {
 	Quote   Quote
 	Refusal Refusal // instead of all the rest
+	Detail  string  // of it, for whoever has made the receipt
 	Body    Body    // what the journal says of it
 	Total   Points
 	Avail   Points
@@ -83,7 +84,7 @@ func (s *Scenario) Run(p *Programme) ([]Outcome, error) {
 			if !ok {
 				return nil, fmt.Errorf("sale %d: %w", i+1, err)
 			}
-			o.Refusal = code
+			o.Refusal, o.Detail = code, err.Error()
 		} else {
 			o.Quote, o.Body, o.Total, o.Avail = sold.Quote, body, sold.Total, sold.Avail
 		}

@@ -106,11 +106,12 @@ func (r *programmeReader) lots(n *node) (lots []Lot) {
 }
 
 func (r *programmeReader) scenarioSale(n *node) (s ScenarioSale) {
-	r.keys(n, "at", "tender", "lines", "redeem", "promo", "expect")
+	r.keys(n, "at", "tender", "payments", "lines", "redeem", "promo", "expect")
 	if x := r.required(n, "at"); x != nil {
 		s.At = r.moment(x)
 	}
 	s.Receipt.Tender = Tender(r.choice(n.get("tender"), "cash", "cashless", "fuel_card") + 1)
+	r.payments(n, &s.Receipt)
 	s.Redeem = Points(r.number(n.get("redeem"), 2, 0, MaxAmount, "points", 0))
 	s.Receipt.Promo = r.list(n.get("promo"))
 	lines := r.required(n, "lines")
@@ -122,6 +123,33 @@ func (r *programmeReader) scenarioSale(n *node) (s ScenarioSale) {
 	}
 	r.expect(r.section(n, "expect", "refusal", "earn", "most", "discount", "pay", "total", "available", "lines", "line_earn", "lots", "reasons", "level", "to_next"), &s.Expect)
 	return s
+}
+
+// payments reads what each tender pays. The receipt's tender is the one that pays most, if it is not named.
+func (r *programmeReader) payments(n *node, out *Receipt) {
+	x := r.section(n, "payments", tenders[1:]...)
+	if x == nil {
+		return
+	}
+	most := Payment{}
+	for t := Cash; t <= FuelCard; t++ {
+		if y := x.get(t.String()); y != nil {
+			p := Payment{t, Kopecks(r.number(y, 2, 1, MaxAmount, "roubles", 1))}
+			if out.Payments = append(out.Payments, p); p.Amount > most.Amount {
+				most = p
+			}
+		}
+	}
+	switch {
+	case most.Tender == 0:
+		r.bad(x, "write them like {cash: 500, cashless: 700.50}", "payments without any")
+	case n.get("tender") == nil:
+		out.Tender = most.Tender
+	default:
+		if err := out.checkPayments(); err != nil {
+			r.bad(x, "leave tender out, or name the one that pays most", "%s pays most", most.Tender)
+		}
+	}
 }
 
 func (r *programmeReader) scenarioLine(n *node) (l Line) {

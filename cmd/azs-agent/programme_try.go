@@ -25,7 +25,7 @@ A case is a file that says who buys what, and may say what is expected:
     lots: [{points: 300, expires: 2026-06-01T00:00:00+03:00}]
   sales:
     - at: 2026-03-14T12:00:00+03:00
-      tender: cash
+      tender: cash          # of several: payments: {cash: "500", cashless: "179"}
       lines:
         - {fuel: АИ-95, litres: 10, roubles: 620}
         - {goods: coffee, roubles: 159}
@@ -98,6 +98,7 @@ func wrongs(outcomes []loyalty.Outcome) (n int) {
 type triedSale struct {
 	At        string            `json:"at"`
 	Refusal   loyalty.Refusal   `json:"refusal,omitempty"`
+	Detail    string            `json:"detail,omitempty"`
 	Form      string            `json:"fiscal_form,omitempty"`
 	Receipt   int64             `json:"total_kopecks"`
 	Redeem    int64             `json:"redeem_points_x100"`
@@ -138,7 +139,7 @@ func triedOf(p *loyalty.Programme, s *loyalty.Scenario, outcomes []loyalty.Outco
 	out := make([]triedSale, len(outcomes))
 	for i := range outcomes {
 		o, q := &outcomes[i], &outcomes[i].Quote
-		t := triedSale{At: momentOr(p, s.Sales[i].At, ""), Refusal: o.Refusal, Wrong: o.Wrong, Lines: []loyalty.Kopecks{}, LineEarn: []loyalty.Points{}, Lots: []triedLot{}, Reasons: []triedReason{}}
+		t := triedSale{At: momentOr(p, s.Sales[i].At, ""), Refusal: o.Refusal, Detail: o.Detail, Wrong: o.Wrong, Lines: []loyalty.Kopecks{}, LineEarn: []loyalty.Points{}, Lots: []triedLot{}, Reasons: []triedReason{}}
 		t.Receipt = int64(s.Sales[i].Receipt.Total())
 		if o.Refusal == "" {
 			t.Form, t.Redeem, t.MaxRedeem, t.Discount, t.Pay = q.Form.String(), int64(q.Redeem), int64(q.MaxRedeem), int64(q.Discount), int64(q.Pay)
@@ -183,10 +184,13 @@ func printTried(cmd *cobra.Command, p *loyalty.Programme, s *loyalty.Scenario, o
 	}
 	for i := range outcomes {
 		o, q := &outcomes[i], &outcomes[i].Quote
-		fmt.Fprintf(&b, "%d. %s, %s RUB by %s\n", i+1, momentOr(p, s.Sales[i].At, ""), s.Sales[i].Receipt.Total(), s.Sales[i].Receipt.Tender)
+		fmt.Fprintf(&b, "%d. %s, %s RUB by %s\n", i+1, momentOr(p, s.Sales[i].At, ""), s.Sales[i].Receipt.Total(), paidBy(&s.Sales[i].Receipt))
 		if o.Refusal != "" {
 			w := loyalty.Words(o.Refusal)
 			fmt.Fprintf(&b, "   refused: %s: %s / %s\n", o.Refusal, w.EN, w.RU)
+			if o.Detail != string(o.Refusal) {
+				fmt.Fprintf(&b, "            %s\n", o.Detail)
+			}
 		} else {
 			printQuote(&b, p, o)
 		}
@@ -206,6 +210,18 @@ func printTried(cmd *cobra.Command, p *loyalty.Programme, s *loyalty.Scenario, o
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 	return err
+}
+
+// paidBy names the tender of a receipt, or what each of several pays.
+func paidBy(r *loyalty.Receipt) string {
+	if len(r.Payments) == 0 {
+		return r.Tender.String()
+	}
+	parts := make([]string, len(r.Payments))
+	for i, p := range r.Payments {
+		parts[i] = fmt.Sprintf("%s %s", p.Tender, p.Amount)
+	}
+	return strings.Join(parts, " and ")
 }
 
 func printQuote(b *strings.Builder, p *loyalty.Programme, o *loyalty.Outcome) {
