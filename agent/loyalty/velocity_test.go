@@ -228,7 +228,7 @@ func TestVelocityAgainstAList(t *testing.T) {
 			if len(s.Tallies) > 62 {
 				t.Fatalf("%d numbers are kept", len(s.Tallies))
 			}
-			if s.Idle(at) && len(s.Tallies) > 0 || !s.Idle(at.Add(2*loyalty.MaxWithin)) {
+			if after, _ := p.Judge(m.v, s, &d); s.Idle(at) != (after == m.amount(&d)) || !s.Idle(at.Add(2*loyalty.MaxWithin)) {
 				t.Fatalf("idle with %+v", s.Tallies)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // Each shipped programme has a folder of scenarios that read like its terms, with what the terms promise inside. What the
-// station answers is then posted at headquarters, which must come to the same account without asking the programme.
+// station answers is then recomputed and posted at headquarters, which must come to the same account.
 func TestScenariosOfTheShippedProgrammes(t *testing.T) {
 	for _, name := range programmes.Names() {
 		src, err := programmes.File(name)
@@ -64,6 +64,9 @@ func runScenario(t *testing.T, p *loyalty.Programme, file string) {
 			continue
 		}
 		e := &loyalty.Entry{At: s.Sales[i].At, Programme: p.Version, Body: o.Body}
+		if f := loyalty.Recheck(p, s.Station, &s.Card, &hq.Account, e); f.Verdict != loyalty.VerdictSame {
+			t.Errorf("sale %d: headquarters finds it %s: %s", i+1, f.Verdict, f)
+		}
 		if over, err := hq.Post(key, loyalty.Seq(i+1), e); err != nil || over != 0 {
 			t.Fatalf("headquarters: %v, %s over", err, over)
 		}
