@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -290,6 +291,18 @@ func inForce(tx Tx, at loyalty.Instant) (*loyalty.Programme, error) {
 		}
 	}
 	return &loyalty.Programme{}, nil
+}
+
+// Calendar is how far the calendar of the programme in force is from UTC.
+func (b *Books) Calendar(ctx context.Context) (offset time.Duration, err error) {
+	err = b.cfg.Store.View(ctx, func(tx Tx) error {
+		p, err := inForce(tx, b.Now())
+		if err == nil {
+			offset = p.Offset
+		}
+		return err
+	})
+	return offset, err
 }
 
 // cardLimit counts the cards of accounts against what the programme lets them have.

@@ -18,6 +18,23 @@ type Accrual struct {
 	Expires    loyalty.Instant `json:"expires,omitempty"`
 }
 
+// Check returns [loyalty.BadRequest] unless the row is well-formed.
+func (a *Accrual) Check() error {
+	switch {
+	case (a.Card == "") == (a.Account == 0):
+		return fmt.Errorf("%w: name a card or an account, not both", loyalty.BadRequest)
+	case a.Account > loyalty.MaxAccount:
+		return fmt.Errorf("%w: account %d", loyalty.BadRequest, a.Account)
+	case a.Points <= 0 || a.Points > loyalty.MaxAmount:
+		return fmt.Errorf("%w: %s points: a partner gives points, and takes none", loyalty.BadRequest, a.Points)
+	case a.Expires != 0 && a.Expires <= a.ActiveFrom:
+		return fmt.Errorf("%w: the points expire before they are active", loyalty.BadRequest)
+	case a.Ref == "":
+		return fmt.Errorf("%w: the reference is missing", loyalty.BadRequest)
+	}
+	return plain("reference", a.Ref, loyalty.MaxSaleID)
+}
+
 // Accrued counts what has become of a partner's accruals.
 type Accrued struct {
 	Added  int            `json:"added"`
@@ -89,14 +106,12 @@ func (o *own) rows(partner string, rows []Accrual, by By) ([]accrual, error) {
 	out := make([]accrual, len(rows))
 	for i, row := range rows {
 		a := accrual{account: row.Account, points: row.Points, active: row.ActiveFrom, expires: row.Expires, partner: partner, ref: row.Ref, By: by}
-		switch {
-		case row.Points < 0:
-			return nil, &RowError{i, fmt.Errorf("%w: a partner gives points, and takes none", loyalty.BadRequest)}
-		case (row.Card == "") == (row.Account == 0):
-			return nil, &RowError{i, fmt.Errorf("%w: name a card or an account", loyalty.BadRequest)}
-		case row.Card != "":
+		if err := row.Check(); err != nil {
+			return nil, &RowError{i, err}
+		}
+		if row.Card != "" {
 			cards = append(cards, row.Card)
-		default:
+		} else {
 			ids = append(ids, row.Account)
 		}
 		out[i], steps = a, append(steps, a.step())
@@ -114,9 +129,6 @@ func (o *own) rows(partner string, rows []Accrual, by By) ([]accrual, error) {
 				return nil, &RowError{i, fmt.Errorf("card %s: %w", row.Card, loyalty.UnknownCard)}
 			}
 			out[i].account = card.Account
-		}
-		if err := out[i].check(); err != nil {
-			return nil, &RowError{i, err}
 		}
 	}
 	return out, nil

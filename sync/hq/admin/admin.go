@@ -72,6 +72,15 @@ func NewHandler(cfg Config) http.Handler {
 		"POST /v1/programme":           h.publish,
 		"POST /v1/import/accounts":     h.importAccounts,
 		"POST /v1/import/cards":        h.importCards,
+		"POST /v1/cards/set":           h.setCard,
+		"POST /v1/accounts/set":        h.setAccount,
+		"POST /v1/accounts/adjust":     h.adjust,
+		"POST /v1/accounts/close":      h.closeAccount,
+		"POST /v1/accounts/forget":     h.forget,
+		"POST /v1/accounts/act":        h.act,
+		"POST /v1/accounts/advance":    h.advance,
+		"GET /v1/accounts/expiring":    h.expiring,
+		"POST /v1/partners/accrue":     h.accrue,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := f(w, r); err != nil {
@@ -137,6 +146,8 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, code = http.StatusNotFound, "not_found"
 	case errors.Is(err, hq.ErrDiffers):
 		status, code = http.StatusConflict, "differs"
+	case errors.Is(err, hq.ErrForGood), errors.Is(err, hq.ErrCardLimit), errors.Is(err, loyalty.NotEnough), errors.Is(err, loyalty.CardBlocked):
+		status, code = http.StatusConflict, "refused"
 	case errors.Is(err, hq.ErrOldProgramme):
 		status, code = http.StatusConflict, "old_programme"
 	case errors.Is(err, loyalty.ErrProgramme):

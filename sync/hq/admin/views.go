@@ -28,7 +28,7 @@ type Line struct {
 	Bytes   string            `json:"bytes,omitempty"` // in hexadecimal, of an entry that cannot be read
 }
 
-// Entry is what a station's entry says.
+// Entry is what an entry of a station, or of headquarters, says.
 type Entry struct {
 	Kind      string         `json:"kind"`
 	At        string         `json:"at"` // the station's clock
@@ -52,6 +52,8 @@ type Entry struct {
 	Why       string         `json:"why,omitempty"`
 	Resolved  bool           `json:"resolved,omitempty"`
 	Version   string         `json:"version,omitempty"`
+	*OwnEntry
+	*MoreEntry
 }
 
 var clockNames = [...]string{"good", "unsure", "behind", "ahead"}
@@ -74,6 +76,9 @@ func entryOf(e *loyalty.Entry) *Entry {
 	v := &Entry{
 		At: e.At.String(), Clock: clockNames[min(int(e.Clock), len(clockNames)-1)], Op: e.Op, Cashier: e.Cashier, Shift: e.Shift, Programme: e.Programme,
 	}
+	if e.Counter != "" {
+		v.MoreEntry = &MoreEntry{Counter: e.Counter}
+	}
 	_, card := loyalty.Subject(e.Body)
 	if card != "" {
 		v.Card = card.String()
@@ -94,7 +99,9 @@ func entryOf(e *loyalty.Entry) *Entry {
 	case loyalty.CellReturned:
 		v.Kind, v.Returned = "cell_returned", b.Statement.Returned.String()
 	default:
-		v.Kind = "unknown"
+		if !v.ownEntry(b) && !v.moreEntry(b) {
+			v.Kind = "unknown"
+		}
 	}
 	return v
 }

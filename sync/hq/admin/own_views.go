@@ -1,0 +1,113 @@
+package admin
+
+import (
+	"encoding/hex"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+)
+
+// OwnEntry is what only entries of headquarters' own journal say.
+type OwnEntry struct {
+	Partner    string   `json:"partner,omitempty"`
+	Ref        string   `json:"ref,omitempty"`
+	State      string   `json:"state,omitempty"`
+	CardKind   string   `json:"card_kind,omitempty"`
+	MayRedeem  *bool    `json:"may_redeem,omitempty"`
+	RedeemOn   *bool    `json:"redeem_on,omitempty"`
+	Joined     string   `json:"joined,omitempty"`
+	ActiveFrom string   `json:"active_from,omitempty"`
+	Expires    string   `json:"expires,omitempty"`
+	Through    string   `json:"through,omitempty"`
+	Activated  string   `json:"activated,omitempty"`
+	Expired    string   `json:"expired,omitempty"`
+	TierBefore string   `json:"tier_before,omitempty"`
+	TierAfter  string   `json:"tier_after,omitempty"`
+	Burned     string   `json:"burned,omitempty"`
+	Forms      []string `json:"forms,omitempty"` // SHA-256 of what was destroyed, in hexadecimal
+	Operator   string   `json:"operator,omitempty"`
+}
+
+// ownEntry shows an entry that headquarters have written; it tells whether it is one.
+func (v *Entry) ownEntry(b loyalty.Body) bool {
+	o := &OwnEntry{}
+	switch b := b.(type) {
+	case loyalty.Adjusted:
+		v.Kind, v.Earned, v.Clawed, v.Why = "adjusted", sum(b.Accrued).String(), sum(b.Clawed).String(), b.Reason
+		o.Partner, o.Ref, o.Operator = b.Partner, b.Ref, b.Operator
+		for _, l := range b.Accrued {
+			o.ActiveFrom, o.Expires = momentOf(l.ActiveFrom), momentOf(l.Expires)
+		}
+	case loyalty.AccountChanged:
+		v.Kind, v.Why = "account_changed", b.Reason
+		o.State, o.RedeemOn, o.Joined, o.Operator = b.State.String(), &b.RedeemOn, momentOf(b.Joined), b.Operator
+	case loyalty.CardChanged:
+		v.Kind, v.Why = "card_changed", b.Reason
+		o.State, o.CardKind, o.MayRedeem, o.Operator = b.State.String(), b.Kind.String(), &b.MayRedeem, b.Operator
+	case loyalty.AccountAdvanced:
+		v.Kind, o.Through, o.Activated, o.Expired = "account_advanced", b.Through.String(), b.Activated.String(), b.Expired.String()
+		o.TierBefore, o.TierAfter = b.Before, b.After
+	case loyalty.AccountBurned:
+		v.Kind, o.Burned, v.Why, o.Operator = "account_burned", b.Burned.String(), b.Reason, b.Operator
+	case loyalty.AccountForgotten:
+		v.Kind, v.Why, o.Operator = "account_forgotten", b.Reason, b.Operator
+		for _, h := range b.Forms {
+			o.Forms = append(o.Forms, hex.EncodeToString(h[:]))
+		}
+	default:
+		return false
+	}
+	v.OwnEntry = o
+	return true
+}
+
+// MoreEntry is what entries of stations say that are not of a sale's course.
+type MoreEntry struct {
+	Counter  string `json:"counter,omitempty"`
+	For      string `json:"for,omitempty"` // a card of the account that a new one joins, masked
+	Replaces bool   `json:"replaces,omitempty"`
+	Form     string `json:"form,omitempty"` // SHA-256 of the sealed form, in hexadecimal
+	OpenedAt string `json:"opened_at,omitempty"`
+	Implied  bool   `json:"implied,omitempty"`
+	Differs  bool   `json:"differs,omitempty"` // the register's totals are others
+	Rule     string `json:"rule,omitempty"`
+	Count    int64  `json:"count,omitempty"`
+	AtMost   int64  `json:"at_most,omitempty"`
+	Refused  bool   `json:"refused,omitempty"`
+}
+
+// moreEntry shows an entry of a card that was given out, a shift or an alert; it tells whether it is one.
+func (v *Entry) moreEntry(b loyalty.Body) bool {
+	m := &MoreEntry{}
+	if v.MoreEntry != nil {
+		m = v.MoreEntry
+	}
+	switch b := b.(type) {
+	case loyalty.CardIssued:
+		v.Kind, m.Replaces = "card_issued", b.Replaces
+		if b.For != "" {
+			m.For = b.For.String()
+		}
+		if b.Form != (loyalty.FormHash{}) {
+			m.Form = hex.EncodeToString(b.Form[:])
+		}
+		v.OwnEntry = &OwnEntry{CardKind: b.Kind.String()}
+	case loyalty.ShiftOpened:
+		v.Kind = "shift_opened"
+	case loyalty.ShiftClosed:
+		v.Kind, m.OpenedAt, m.Implied, m.Differs = "shift_closed", momentOf(b.OpenedAt), b.Implied, b.Differs
+	case loyalty.Alerted:
+		v.Kind, v.Sale, m.Rule, m.Count, m.AtMost, m.Refused = "alerted", b.Sale, b.Rule, b.Count, b.AtMost, b.Refused
+	default:
+		return false
+	}
+	v.MoreEntry = m
+	return true
+}
+
+// momentOf shows a moment; none as nothing.
+func momentOf(at loyalty.Instant) string {
+	if at == 0 {
+		return ""
+	}
+	return at.String()
+}
