@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
 )
 
 // disk is what a power cut can leave: what was synced for certain, and of the rest any part.
@@ -86,11 +87,33 @@ func judge(b []byte, answers []string) error {
 	if err != nil {
 		return err
 	}
-	states := make(map[string]loyalty.SaleState)
+	states, shifts := make(map[string]loyalty.SaleState), make(map[string]*loyalty.Shift)
+	alerts, sold, differ := make(map[loyalty.CardNumber]int), make(map[loyalty.CardNumber]int), 0
 	err = p.walk(p.newest(), func(path []string, key, stored []byte) error {
-		if path[0] == bucketSale {
-			s, err := parseSale(loyalty.SaleID(key), stored[:len(stored)-sumSize])
-			states[string(key)] = s.State
+		v := stored[:len(stored)-sumSize]
+		switch path[0] {
+		case bucketSale:
+			s, err := parseSale(loyalty.SaleID(key), v)
+			if states[string(key)] = s.State; s.State == loyalty.SaleDone {
+				sold[s.Card]++
+			}
+			return err
+		case bucketShift:
+			s, err := parseShift(shiftOfKey(key), v)
+			if err == nil && s.Differs {
+				differ++
+			}
+			shifts[fmt.Sprintf("%s/%d", s.Counter, s.Number)] = s
+			return err
+		case bucketJrn:
+			_, b, err := parseEntry(key, stored)
+			if err != nil {
+				return err
+			}
+			e, err := wire.DecodeEntry(b)
+			if a, ok := e.Body.(loyalty.Alerted); ok {
+				alerts[a.Card]++
+			}
 			return err
 		}
 		return nil
@@ -106,8 +129,21 @@ func judge(b []byte, answers []string) error {
 			if n, _ := strconv.Atoi(id); report.Acked < loyalty.Seq(n) {
 				return fmt.Errorf("entry %d was noted as acknowledged, the file says %d", n, report.Acked)
 			}
+		case what == "shift":
+			if s := shifts[id]; s == nil || !s.Closed || s.Totals().Sales != 5 {
+				return fmt.Errorf("shift %s was answered as closed, the file says %+v", id, s)
+			}
 		case got == 0, what == "closed" && got != loyalty.SaleDone:
 			return fmt.Errorf("sale %s was answered as %s, the file says %v", id, what, got)
+		}
+	}
+	// An alert is written with what raised it, or not at all: the shifts whose figures differ, and each card's fourth sale.
+	if alerts[""] != differ {
+		return fmt.Errorf("%d shifts differ, with %d alerts", differ, alerts[""])
+	}
+	for card, n := range sold {
+		if (n > 3) != (alerts[card] > 0) {
+			return fmt.Errorf("card %s: %d sales, %d alerts", card, n, alerts[card])
 		}
 	}
 	return nil

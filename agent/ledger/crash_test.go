@@ -117,14 +117,28 @@ func crashChild(dir string) error {
 					return
 				}
 				say("open %s", id)
+				who := loyalty.Who{Cashier: "Анна", Shift: uint32(1 + i/5), Counter: fmt.Sprint("c", c)}
 				if err := again(func() error {
-					_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: id, Receipt: fuel(8), Redeem: 2_00})
+					_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: id, Receipt: fuel(8), Redeem: 2_00, Who: who})
 					return err
 				}); err != nil {
 					say("FAILED %v", err)
 					return
 				}
 				say("closed %s", id)
+				if i%5 == 4 {
+					stated := []loyalty.Figure{{Name: "sales", Amount: 5}, {Name: "cash", Amount: 1}}
+					if err := again(func() error {
+						_, err := l.CloseShift(ctx, &loyalty.ShiftRequest{
+							ShiftID: loyalty.ShiftID{Counter: who.Counter, Number: who.Shift}, Cashier: who.Cashier, Stated: stated,
+						})
+						return err
+					}); err != nil {
+						say("FAILED %v", err)
+						return
+					}
+					say("shift %s/%d", who.Counter, who.Shift)
+				}
 				if i%5 == 4 && c == 0 {
 					if p, err := l.Position(ctx); err == nil && l.Acked(ctx, p.Epoch, p.Last, p.LastHash, nil) == nil {
 						say("acked %d", p.Last)
@@ -191,7 +205,7 @@ func record(t *testing.T, env ...string) (base []byte, events []sysEvent) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.LoadProgramme(context.Background(), []byte(testProgramme)); err != nil {
+	if err := l.LoadProgramme(context.Background(), []byte(watchedProgramme)); err != nil {
 		t.Fatal(err)
 	}
 	for i := 1; i <= 4; i++ {

@@ -28,7 +28,7 @@ func TestSyncErrorsLoseNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.LoadProgramme(context.Background(), []byte(testProgramme)); err != nil {
+	if err := l.LoadProgramme(context.Background(), []byte(watchedProgramme)); err != nil {
 		t.Fatal(err)
 	}
 	for i := 1; i <= 4; i++ {

@@ -27,6 +27,11 @@ redeem: {share: "50%", step: "1", min_money: "1"}
 unknown_card: accrue
 `
 
+// watchedProgramme has velocity rules as well.
+const watchedProgramme = testProgramme + `velocity:
+  - {name: same-card, per: [card], count: sales, at_most: 3, within: 12h, then: alert}
+`
+
 const station loyalty.StationID = 17
 
 // wallClock starts every test at the same moment, which HQ confirms.
