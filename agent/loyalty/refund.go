@@ -243,6 +243,9 @@ func (s *Sale) Refund(id RefundID) (found *Refund) {
 // AddRefund appends a refund and works out whether anything is left of the sale.
 func (s *Sale) AddRefund(f *Refund) {
 	s.Refunds = append(slices.Clip(s.Refunds), f)
+	if s.Close == nil { // what was sold is lost here
+		return
+	}
 	left, err := s.refundable(nil)
 	f.All = err != nil && len(left) == 0
 }
