@@ -151,7 +151,7 @@ func (e scenarioProblems) Unwrap() error        { return e.ProgrammeProblems }
 
 // Difference is what another programme changes for one sale of a scenario.
 type Difference struct {
-	Sale   int    `json:"sale"` // from one
+	Sale   int    `json:"sale,omitempty"` // from one; zero: of no sale in particular
 	What   string `json:"what"`
 	Before string `json:"before"`
 	After  string `json:"after"`

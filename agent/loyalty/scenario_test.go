@@ -89,6 +89,9 @@ func TestWrongScenarios(t *testing.T) {
 		"scenario: x\nsales:\n- {at: 2026-03-14T12:00:00+03:00, lines: [{roubles: 1}]}\n":                                                            "either fuel or goods",
 		"scenario: x\nsales:\n- {at: 2026-03-14T12:00:00+03:00, lines: [{goods: a, roubles: 1}], expect: {reasons: [a]}}\n":                          `there is no reason "a"`,
 		"scenario: x\nsales:\n- {at: 2026-03-14T12:00:00+03:00, lines: []}\n":                                                                        "a receipt of 0 lines",
+		"scenario: x\nsales:\n- {at: 2026-03-14T12:00:00+03:00, payments: {}, lines: [{goods: a, roubles: 1}]}\n":                                    "3:35: sales[0].payments: payments without any; write them like {cash: 500, cashless: 700.50}",
+		"scenario: x\nsales:\n- {at: 2026-03-14T12:00:00+03:00, tender: cash, payments: {cash: 1, cashless: 2}, lines: [{goods: a, roubles: 3}]}\n":  "cashless pays most; leave tender out, or name the one that pays most",
+		"scenario: x\nsales:\n- {at: 2026-03-14T12:00:00+03:00, payments: {cheque: 1}, lines: [{goods: a, roubles: 1}]}\n":                           "sales[0].payments.cheque: there is no such key; one of cash, cashless, fuel_card",
 		"scenario: x\ncard: {number: '1'}\nsales: []\n":                                                                                              "not a card number",
 		"scenario: x\naccount: {tallies: [{counter: a, amount: 1, from: 2026-03-14T12:00:00+03:00, until: 2026-03-14T12:00:00+03:00}]}\nsales: []\n": "not a tally",
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,8 @@ type programmeReport struct {
 	OK       bool                       `json:"ok"`
 	Name     string                     `json:"name,omitempty"`
 	Version  uint32                     `json:"version,omitempty"`
+	Velocity []loyalty.Text             `json:"velocity,omitempty"`
+	Payments []loyalty.Text             `json:"payments,omitempty"`
 	Problems []loyalty.ProgrammeProblem `json:"problems"`
 }
 
@@ -37,7 +40,8 @@ func newProgrammeCheckCmd() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Report everything wrong with a programme file",
 		Long: `Reads a programme file (- is standard input) exactly as stations and headquarters do, and reports every problem at
-once: the line, the column, the key, and what to write instead. It changes nothing and contacts nobody.
+once: the line, the column, the key, and what to write instead. Of a good one it says in words what the velocity rules watch
+and what the ways to pay change. It changes nothing and contacts nobody.
 
 Ends with 0 when the programme is good and with 1 when it is not.`,
 		Example: "  azs-agent programme check semeynaya-komanda.yaml\n  azs-agent programme check --json new.yaml",
@@ -57,6 +61,7 @@ Ends with 0 when the programme is good and with 1 when it is not.`,
 				report := programmeReport{File: args[0], OK: err == nil, Problems: append([]loyalty.ProgrammeProblem{}, problems...)}
 				if p != nil {
 					report.Name, report.Version = p.Name, p.Version
+					report.Velocity, report.Payments = velocityWords(p), p.PaymentWords()
 				}
 				if err := printJSON(cmd, report); err != nil {
 					return err
@@ -67,14 +72,40 @@ Ends with 0 when the programme is good and with 1 when it is not.`,
 			case len(problems) > 0:
 				return problemsOf(cmd, args[0], err)
 			default:
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok: %s version %d, in force from %s\n", args[0], p.Name, p.Version, p.Effective)
-				return err
+				return printProgramme(cmd, args[0], p)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func velocityWords(p *loyalty.Programme) []loyalty.Text {
+	words := make([]loyalty.Text, len(p.Velocity))
+	for i := range p.Velocity {
+		words[i] = p.Velocity[i].Words()
+	}
+	return words
+}
+
+// printProgramme sums a good programme up.
+func printProgramme(cmd *cobra.Command, file string, p *loyalty.Programme) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: ok: %s version %d, in force from %s\n", file, p.Name, p.Version, p.Effective)
+	for _, part := range []struct {
+		title string
+		words []loyalty.Text
+	}{{"velocity rules", velocityWords(p)}, {"ways to pay", p.PaymentWords()}} {
+		for i, w := range part.words {
+			if i == 0 {
+				fmt.Fprintf(&b, "%s:\n", part.title)
+			}
+			fmt.Fprintf(&b, "  - %s\n    %s\n", w.EN, w.RU)
+		}
+	}
+	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+	return err
 }
 
 // loadProgramme reads a programme file that has to be good.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,8 @@ func newProgrammeDiffCmd() *cobra.Command {
 		Use:   "diff OLD NEW --cases DIR",
 		Short: "Say what a new version changes, and for whom",
 		Long: `Sells the receipts of every case below a folder under two programmes and prints what is different: for this customer
-and this receipt, so much more or less. What the cases expect is not looked at. Ends with 0 whether or not there are differences.
+and this receipt, so much more or less. Velocity rules are no customer's, and are compared by name. What the cases expect is not
+looked at. Ends with 0 whether or not there are differences.
 ` + aboutCases,
 		Example: "  azs-agent programme diff summer-1.yaml summer-2.yaml --cases customers",
 		Args:    cobra.ExactArgs(2),
@@ -48,17 +51,7 @@ and this receipt, so much more or less. What the cases expect is not looked at. 
 					changed = append(changed, changedCase{file, s.Title, changes})
 				}
 			}
-			if asJSON {
-				return printJSON(cmd, changed)
-			}
-			for _, c := range changed {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", filepath.Base(c.File), c.Title)
-				for _, d := range c.Changes {
-					fmt.Fprintf(cmd.OutOrStdout(), "  sale %d: %s: %s -> %s\n", d.Sale, d.What, d.Before, d.After)
-				}
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d of %s changed\n", len(changed), counted(len(files), "case"))
-			return nil
+			return printChanges(cmd, changed, loyalty.CompareVelocity(before, after), len(files), asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "cases", "", "the folder of cases")
@@ -67,9 +60,35 @@ and this receipt, so much more or less. What the cases expect is not looked at. 
 	return cmd
 }
 
-// changedCase is what `programme diff --json` prints of a case.
+// printChanges tells what is different for the customers of the cases, and in the velocity rules.
+func printChanges(cmd *cobra.Command, changed []changedCase, velocity []loyalty.Difference, cases int, asJSON bool) error {
+	if asJSON {
+		if len(velocity) > 0 {
+			changed = append(changed, changedCase{"", "velocity rules", velocity})
+		}
+		return printJSON(cmd, changed)
+	}
+	var b strings.Builder
+	for _, c := range changed {
+		fmt.Fprintf(&b, "%s: %s\n", filepath.Base(c.File), c.Title)
+		for _, d := range c.Changes {
+			fmt.Fprintf(&b, "  sale %d: %s: %s -> %s\n", d.Sale, d.What, d.Before, d.After)
+		}
+	}
+	for _, d := range velocity {
+		fmt.Fprintf(&b, "%s\n  before: %s\n  after:  %s\n", d.What, d.Before, d.After)
+	}
+	fmt.Fprintf(&b, "%d of %s changed\n", len(changed), counted(cases, "case"))
+	if len(velocity) > 0 {
+		fmt.Fprintf(&b, "%s changed\n", counted(len(velocity), "velocity rule"))
+	}
+	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+	return err
+}
+
+// changedCase is what `programme diff --json` prints of a case, or of the velocity rules.
 type changedCase struct {
-	File    string               `json:"file"`
+	File    string               `json:"file,omitempty"`
 	Title   string               `json:"scenario"`
 	Changes []loyalty.Difference `json:"changes"`
 }
