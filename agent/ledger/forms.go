@@ -82,22 +82,23 @@ func (t *txn) dropForms(through place) error {
 	return nil
 }
 
-// moveForm moves a form to its entry's new place, and tells whether it is lost.
+// moveForm moves a form to its entry's new place, and tells whether it is found to be lost.
 func (t *txn) moveForm(hash loyalty.FormHash, from, to place) (lost bool, err error) {
 	v, err := t.get(bucketForm, from.key())
 	if err != nil {
 		return false, err
 	}
-	sealed := slices.Clone(v)
-	if v != nil {
-		if err := t.delete(bucketForm, from.key()); err != nil {
-			return false, err
-		}
+	if v == nil {
+		return true, t.putForm(to, nil)
 	}
-	if len(sealed) > 0 && sha256.Sum256(sealed) != hash {
+	sealed := slices.Clone(v)
+	if err := t.delete(bucketForm, from.key()); err != nil {
+		return false, err
+	}
+	if lost = len(sealed) > 0 && sha256.Sum256(sealed) != hash; lost {
 		sealed = nil
 	}
-	return v == nil || len(sealed) == 0, t.putForm(to, sealed)
+	return lost, t.putForm(to, sealed)
 }
 
 // settleForms forgets what is left of an epoch's forms when its tail has moved, and raises an alarm if forms are lost:
@@ -118,8 +119,8 @@ func (t *txn) settleForms(old place, missing int) error {
 	if missing+orphans == 0 {
 		return nil
 	}
-	return t.raise(AlarmForms, fmt.Sprintf("the forms of %d cards that were given out here are lost, unless headquarters has them: "+
-		"ask their holders to fill them in again", missing+orphans), "")
+	return t.raise(AlarmForms, fmt.Sprintf("forms of cards that were given out here are lost (%d), unless headquarters has them: "+
+		"ask the holders to fill them in again", missing+orphans), "")
 }
 
 // form notes a form that the file keeps, to be held against the journal.

@@ -102,13 +102,17 @@ func (t *txn) issued(card loyalty.CardNumber) (issued, error) {
 }
 
 func (t *txn) putIssued(i issued) error {
+	return t.putMessage(bucketIssued, []byte(i.Card), i.message())
+}
+
+func (i issued) message() *ledgerpb.Issued {
 	m := &ledgerpb.Issued{
 		Op: i.Op[:], At: int64(i.At), Kind: uint32(i.Kind), For: string(i.For), Replaces: i.Replaces, Epoch: uint32(i.epoch), Seq: uint64(i.seq),
 	}
 	if i.Form != (loyalty.FormHash{}) {
 		m.Form = i.Form[:]
 	}
-	return t.putMessage(bucketIssued, []byte(i.Card), m)
+	return m
 }
 
 func parseIssued(card loyalty.CardNumber, v []byte) (issued, error) {
@@ -176,7 +180,7 @@ func (t *txn) becameKnown(card loyalty.CardNumber) error {
 	return t.delete(bucketIssued, []byte(card))
 }
 
-// issued makes the record of a card given out from its entry, or moves it to the entry's place in a later epoch.
+// cardIssued makes the record of a card given out from its entry, or moves it to the entry's place in a later epoch.
 func (b *rebuilt) cardIssued(p place, e *loyalty.Entry, c loyalty.CardIssued) {
 	if i, ok := b.issued[c.Card]; ok && i.Op != e.Op {
 		return
