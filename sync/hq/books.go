@@ -39,8 +39,9 @@ type BooksConfig struct {
 // Books are headquarters' books: the rules, run in the transactions of a store. They are safe for concurrent use, and
 // everything that changes something returns after it is durable.
 type Books struct {
-	cfg  BooksConfig
-	wake *wakeups
+	cfg        BooksConfig
+	wake       *wakeups
+	programmes Programmes
 }
 
 // NewBooks opens the books on a store. They own nothing: the store's owner closes it.
@@ -76,23 +77,29 @@ func (b *Books) Hello(ctx context.Context, h *Hello) (g Greeting, err error) {
 	return g, err
 }
 
-// Post applies a group of batches in one transaction; see [Post].
+// Post applies a group of batches in one transaction; see [Post]. Behind it, entries that waited for a card which was given
+// out are applied; if that is interrupted, [Books.CatchUp] does it.
 func (b *Books) Post(ctx context.Context, batches []*Batch) (r *Result, err error) {
 	err = b.cfg.Store.Update(ctx, func(tx Tx) error {
-		r, err = Post(tx, batches, b.Now())
+		r, err = Post(tx, batches, &b.programmes, b.Now())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.wake.push(r.Touched...)
-	return r, nil
+	_, err = b.arrived(ctx, r.Given)
+	return r, err
 }
 
 // Answer answers a station's question; see [Answer].
 func (b *Books) Answer(ctx context.Context, station loyalty.StationID, a *Ask) (r Reply, err error) {
-	err = b.cfg.Store.Update(ctx, func(tx Tx) error {
-		r, err = Answer(tx, station, a, b.Now())
+	run := b.cfg.Store.Update
+	if a.History != nil {
+		run = b.cfg.Store.View // it may look at much, and nobody waits behind it
+	}
+	err = run(ctx, func(tx Tx) error {
+		r, err = Answer(tx, station, a, &b.programmes, b.Now())
 		return err
 	})
 	if err == nil {

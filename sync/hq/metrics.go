@@ -114,11 +114,7 @@ func (m *Metrics) group(r *Result, took time.Duration) {
 
 // answered counts an answer.
 func (m *Metrics) answered(a *Ask, r *Reply, took time.Duration) {
-	kind := "balance"
-	if a.TopUp {
-		kind = "topup"
-	}
-	m.asks.WithLabelValues(kind).Inc()
+	m.asks.WithLabelValues(a.kind()).Inc()
 	m.asking.Observe(took.Seconds())
 	m.granted.Add(float64(r.Granted) / 100)
 }

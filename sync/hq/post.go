@@ -53,17 +53,22 @@ type Result struct {
 	Touched  []loyalty.StationID
 	Counts   [outcomes]int // new entries by Outcome
 	Alarms   []Alarm
+	Given    []loyalty.CardNumber // cards that were given out: what has waited for them may be tried again
+	Alerts   []string             // the rules of new alerts
+	Standing int                  // sales that are priced otherwise here, by what the station had not heard
 }
 
 // Post applies a group of batches, of any stations and in any order, in one transaction. It changes nothing of a batch
 // that does not continue its station's journal. What it returns is to be told to the stations only after the commit.
 //
+// Every sale is priced once more, see [loyalty.Recheck]: what differs is told, and posted as the station wrote it.
+//
 // An entry that makes the rules panic is set aside, so that it stops neither its own station nor those it shares the
 // transaction with.
-func Post(tx Tx, batches []*Batch, at loyalty.Instant) (*Result, error) {
+func Post(tx Tx, batches []*Batch, programmes *Programmes, at loyalty.Instant) (*Result, error) {
 	poison := map[Place]*poisonError{}
 	for {
-		p := newPosting(tx, at)
+		p := newPosting(tx, programmes, at)
 		p.result.Receipts, p.poison = make([]Receipt, len(batches)), poison
 		err := p.run(batches)
 		var bad *poisonError
@@ -79,7 +84,7 @@ func Post(tx Tx, batches []*Batch, at loyalty.Instant) (*Result, error) {
 }
 
 func (p *posting) run(batches []*Batch) error {
-	for _, step := range []func([]*Batch) error{p.place, p.read, p.apply, p.tell} {
+	for _, step := range []func([]*Batch) error{p.place, p.read, p.apply, p.file, p.tell} {
 		if err := step(batches); err != nil {
 			return err
 		}
@@ -108,6 +113,11 @@ type posting struct {
 	poison   map[Place]*poisonError // entries that the rules cannot stand
 	changes  *Changes
 	result   *Result
+
+	cache      *Programmes
+	programmes map[uint32]*loyalty.Programme // that sales of the group name; nil: not to be had
+	refunds    map[SaleStep]*returned        // what was refunded of sales, by their step Ended
+	issues     issues
 }
 
 // sorted sorts identities and drops doubles.
@@ -116,8 +126,8 @@ func sorted[T cmp.Ordered](ids []T) []T {
 	return slices.Compact(ids)
 }
 
-func newPosting(tx Tx, at loyalty.Instant) *posting {
-	return &posting{tx: tx, at: at, moved: map[loyalty.StationID]bool{}, changes: &Changes{}, result: &Result{}}
+func newPosting(tx Tx, programmes *Programmes, at loyalty.Instant) *posting {
+	return &posting{tx: tx, at: at, cache: programmes, moved: map[loyalty.StationID]bool{}, changes: &Changes{}, result: &Result{}}
 }
 
 // place puts every batch where its station's journal stands.
@@ -226,60 +236,6 @@ func (p *posting) alarm(a Alarm) {
 	p.result.Alarms = append(p.result.Alarms, a)
 }
 
-// read decodes the new entries and loads all they need.
-func (p *posting) read([]*Batch) (err error) {
-	var ops []loyalty.OpID
-	var steps []SaleStep
-	var numbers []loyalty.CardNumber
-	for i := range p.lines {
-		l := &p.lines[i]
-		if err := p.decode(l); err != nil {
-			return err
-		}
-		if l.entry == nil {
-			continue
-		}
-		ops = append(ops, l.entry.Op)
-		steps = append(steps, stepsOf(l.Station, l.entry.Body)...)
-		var card loyalty.CardNumber
-		l.Account, card = loyalty.Subject(l.entry.Body)
-		if l.Account == 0 && card != "" {
-			numbers = append(numbers, card)
-		}
-	}
-	slices.SortFunc(ops, func(a, b loyalty.OpID) int { return slices.Compare(a[:], b[:]) })
-	if p.ops, err = p.tx.Operations(slices.Compact(ops)); err != nil {
-		return err
-	}
-	slices.SortFunc(steps, SaleStep.compare)
-	if p.steps, err = p.tx.Steps(slices.Compact(steps)); err != nil {
-		return err
-	}
-	slices.Sort(numbers)
-	if p.cards, err = p.tx.Cards(slices.Compact(numbers)); err != nil {
-		return err
-	}
-	var ids []loyalty.AccountID
-	for i := range p.lines {
-		l := &p.lines[i]
-		if l.entry == nil {
-			continue
-		}
-		if _, card := loyalty.Subject(l.entry.Body); l.Account == 0 && card != "" {
-			l.Account = p.cards[card].Account
-			if sale := p.refundOf(l); sale != nil && sale.Account != 0 {
-				l.Account = sale.Account // whatever has become of the card since
-			}
-		}
-		if l.Account != 0 {
-			ids = append(ids, l.Account)
-		}
-	}
-	slices.Sort(ids)
-	p.records, err = p.tx.Records(slices.Compact(ids))
-	return err
-}
-
 // apply gives every new entry its effect, in the order of arrival.
 func (p *posting) apply([]*Batch) error {
 	changed := map[loyalty.AccountID]bool{}
@@ -308,9 +264,13 @@ func (p *posting) keep(changed map[loyalty.AccountID]bool) {
 	for _, id := range slices.Sorted(maps.Keys(changed)) {
 		p.changes.Records = append(p.changes.Records, p.records[id])
 	}
+	for _, n := range slices.Sorted(maps.Keys(p.issues.dealt)) {
+		p.changes.Cards = append(p.changes.Cards, p.cards[n])
+	}
 }
 
 func (p *posting) applyOne(l *line) {
+	l.Account = p.whose(l)
 	if first := p.ops[l.entry.Op]; first != nil && first.Place != l.Place {
 		p.repeat(l, first)
 		return
@@ -324,10 +284,15 @@ func (p *posting) applyOne(l *line) {
 		}
 		l.SaleAt, l.Sale, l.Step, l.Refund = step.Station, step.Sale, step.Step, step.Refund
 		p.steps[step] = l.Line
-		if step.Step == Refunded && !p.refundable(l) {
+		switch {
+		case step.Step == Refunded && !p.refundable(l):
+			return
+		case step.Step == Given:
+			p.give(l)
 			return
 		}
 	}
+	p.alert(l)
 	r := p.records[l.Account]
 	switch {
 	case r == nil && moves(l.entry.Body):
@@ -346,6 +311,7 @@ func (p *posting) applyOne(l *line) {
 
 func (p *posting) post(l *line, r *loyalty.Record) {
 	key := loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}
+	p.recheck(l, r)
 	over, err := r.Post(key, l.Seq, l.entry)
 	if err != nil {
 		l.Outcome, l.Reason = SetAside, err.Error()

@@ -23,29 +23,29 @@ const retryGroup = 500
 // the card may be known by now, or this program may read what an older one could not. An entry that is applied has its
 // effect here, once: it stands at a second position of the stream, and is set aside no more. Places of entries that are
 // not set aside (any more) are passed over.
-func Retry(tx Tx, places []Place, at loyalty.Instant) (r Retried, touched []loyalty.StationID, err error) {
+func Retry(tx Tx, places []Place, programmes *Programmes, at loyalty.Instant) (r Retried, res *Result, err error) {
 	lines, err := tx.LinesAt(places)
 	if err != nil {
 		return r, nil, err
 	}
 	lines = slices.DeleteFunc(lines, func(l *Line) bool { return l.Outcome != SetAside })
 	if len(lines) == 0 {
-		return r, nil, nil
+		return r, &Result{}, nil
 	}
 	slices.SortFunc(lines, func(a, b *Line) int { return cmp.Compare(a.Pos, b.Pos) })
 	poison := map[Place]*poisonError{}
 	for {
-		r, touched, err = retry(tx, lines, poison, at)
+		r, res, err = retry(tx, lines, programmes, poison, at)
 		var bad *poisonError
 		if !errors.As(err, &bad) || poison[bad.place] != nil {
-			return r, touched, err
+			return r, res, err
 		}
 		poison[bad.place] = bad
 	}
 }
 
-func retry(tx Tx, lines []*Line, poison map[Place]*poisonError, at loyalty.Instant) (r Retried, touched []loyalty.StationID, err error) {
-	p := newPosting(tx, at)
+func retry(tx Tx, lines []*Line, programmes *Programmes, poison map[Place]*poisonError, at loyalty.Instant) (r Retried, res *Result, err error) {
+	p := newPosting(tx, programmes, at)
 	p.poison = poison
 	stations := map[loyalty.StationID]bool{}
 	for _, l := range lines {
@@ -71,10 +71,13 @@ func retry(tx Tx, lines []*Line, poison map[Place]*poisonError, at loyalty.Insta
 	}
 	r.Tried = len(lines)
 	p.keep(changed)
-	if err := p.tell(nil); err != nil || p.changes.empty() {
+	if err := p.file(nil); err != nil {
 		return r, nil, err
 	}
-	return r, p.result.Touched, tx.Save(p.changes)
+	if err := p.tell(nil); err != nil || p.changes.empty() {
+		return r, p.result, err
+	}
+	return r, p.result, tx.Save(p.changes)
 }
 
 // retry tries one entry and counts one if it is set aside no more. Its alarms were raised when it came.
@@ -100,16 +103,20 @@ func (p *posting) retry(l *line, was *Line, changed map[loyalty.AccountID]bool) 
 func (b *Books) Retry(ctx context.Context, places []Place) (r Retried, err error) {
 	for group := range slices.Chunk(places, retryGroup) {
 		var one Retried
-		var touched []loyalty.StationID
+		var res *Result
 		err = b.cfg.Store.Update(ctx, func(tx Tx) error {
-			one, touched, err = Retry(tx, group, b.Now())
+			one, res, err = Retry(tx, group, &b.programmes, b.Now())
 			return err
 		})
 		if err != nil {
 			return r, err
 		}
 		r.Tried, r.Applied = r.Tried+one.Tried, r.Applied+one.Applied
-		b.wake.push(touched...)
+		b.wake.push(res.Touched...)
+		applied, err := b.arrived(ctx, res.Given)
+		if r.Applied += applied; err != nil {
+			return r, err
+		}
 	}
 	return r, nil
 }
@@ -137,20 +144,54 @@ func (b *Books) RetryAll(ctx context.Context, c Catalogue, station loyalty.Stati
 	}
 }
 
-// arrived applies what was set aside until these cards are brought in, and counts it.
+// arrived applies what was set aside until these cards are there, and counts it.
 func (b *Books) arrived(ctx context.Context, cards []loyalty.CardNumber) (applied int, err error) {
-	for {
+	var before []Place
+	for len(cards) > 0 {
 		var places []Place
 		err := b.cfg.Store.View(ctx, func(tx Tx) (err error) {
 			places, err = tx.Waiting(cards, retryGroup)
 			return err
 		})
-		if err != nil || len(places) == 0 {
+		if err != nil || len(places) == 0 || slices.Equal(places, before) {
 			return applied, err
 		}
 		r, err := b.Retry(ctx, places)
 		if applied += r.Applied; err != nil {
 			return applied, err
 		}
+		before = places
+	}
+	return applied, nil
+}
+
+// CatchUp applies what was set aside until a card is there that is there: headquarters was stopped between the card and what
+// waited for it. It is to be called once, at the start.
+func (b *Books) CatchUp(ctx context.Context, c Catalogue) (applied int, err error) {
+	var after Place
+	for {
+		lines, err := c.LinesSetAside(ctx, after, retryGroup)
+		if err != nil || len(lines) == 0 {
+			return applied, err
+		}
+		var waited []loyalty.CardNumber
+		for _, l := range lines {
+			if l.Waits != "" {
+				waited = append(waited, l.Waits)
+			}
+		}
+		var there map[loyalty.CardNumber]loyalty.Card
+		err = b.cfg.Store.View(ctx, func(tx Tx) (err error) {
+			there, err = tx.Cards(sorted(waited))
+			return err
+		})
+		if err != nil {
+			return applied, err
+		}
+		n, err := b.arrived(ctx, slices.Sorted(maps.Keys(there)))
+		if applied += n; err != nil {
+			return applied, err
+		}
+		after = lines[len(lines)-1].Place
 	}
 }

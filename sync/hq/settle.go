@@ -61,6 +61,7 @@ func (p *posting) settle(l *line, changed map[loyalty.AccountID]bool) error {
 	if err := guard(l.Place, func() { p.applyOne(l) }); err != nil {
 		return err
 	}
+	p.refunded(l)
 	if l.Outcome == Posted || l.Outcome == Repeated && l.Account != 0 {
 		changed[l.Account] = true
 		l.Pruned = prune(p.records[l.Account], p.at)

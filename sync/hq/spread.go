@@ -16,7 +16,8 @@ func (k Knowledge) compare(o Knowledge) int {
 const maxCards = 32
 
 // spread touches the accounts' items for every station that knows them, but not for the station except, and notes new
-// acquaintances, who are told of the account's cards as well. It returns the stations that have something to get.
+// acquaintances, who are told of the account's cards as well. Cards among the changes, of these accounts, are told to all who
+// know them. It returns the stations that have something to get.
 func spread(tx Tx, c *Changes, accounts []loyalty.AccountID, met []Knowledge, except loyalty.StationID) ([]loyalty.StationID, error) {
 	knowing, err := tx.Knowing(accounts)
 	if err != nil {
@@ -34,6 +35,11 @@ func spread(tx Tx, c *Changes, accounts []loyalty.AccountID, met []Knowledge, ex
 		}
 		for _, card := range cards {
 			c.Touched = append(c.Touched, Touch{k.Station, ItemKey{Kind: CardItem, Card: card.Number}})
+		}
+	}
+	for i := range c.Cards {
+		for _, s := range knowing[c.Cards[i].Account] {
+			c.Touched = append(c.Touched, Touch{s, ItemKey{Kind: CardItem, Card: c.Cards[i].Number}})
 		}
 	}
 	for _, id := range accounts {

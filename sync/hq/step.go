@@ -55,28 +55,6 @@ func stepsOf(station loyalty.StationID, b loyalty.Body) []SaleStep {
 	return []SaleStep{s}
 }
 
-// refundOf is the line that ended the sale which the line refunds; nil if there is none yet, or it is no refund.
-func (p *posting) refundOf(l *line) *Line {
-	r, ok := l.entry.Body.(loyalty.SaleRefunded)
-	if !ok {
-		return nil
-	}
-	return p.steps[SaleStep{Station: saleAt(l.Station, &r), Sale: r.Sale, Step: Ended}]
-}
-
-// refundable sets a refund aside whose sale the lots do not count: there is nothing to take back or to return.
-func (p *posting) refundable(l *line) bool {
-	switch sale := p.refundOf(l); {
-	case sale == nil:
-		l.Outcome, l.Reason = SetAside, fmt.Sprintf("it refunds sale %s, which headquarters does not have", l.Sale)
-	case sale.Outcome == SetAside:
-		l.Outcome, l.Reason, l.Waits = SetAside, fmt.Sprintf("it refunds sale %s, which was set aside: %s", l.Sale, sale.Place), sale.Waits
-	default:
-		return true
-	}
-	return false
-}
-
 func (s SaleStep) compare(o SaleStep) int {
 	return cmp.Or(cmp.Compare(s.Station, o.Station), cmp.Compare(s.Step, o.Step), cmp.Compare(s.Sale, o.Sale), cmp.Compare(s.Refund, o.Refund))
 }
@@ -85,8 +63,12 @@ func (s SaleStep) compare(o SaleStep) int {
 // copy, and the register told it again what it had forgotten: goods and money have changed hands once. If the station
 // has booked the same, only the cell of its new epoch counts it. If not, somebody has to look at the receipt.
 func (p *posting) restate(l *line, first *Line, step SaleStep) {
-	if sameStep(first, l) {
+	switch {
+	case sameStep(first, l):
 		p.countAgain(l, first)
+		return
+	case step.Step == Given:
+		p.refuse(l, loyalty.CardTaken)
 		return
 	}
 	l.Outcome, l.Reason = SetAside, fmt.Sprintf("%s otherwise before: %s", step, first)
@@ -124,7 +106,7 @@ func sameStep(first *Line, l *line) bool {
 			points(a.Clawed) == points(b.Clawed) && slices.Equal(a.Lines, b.Lines)
 	case loyalty.CardIssued:
 		b, ok := l.entry.Body.(loyalty.CardIssued)
-		return ok && a.Kind == b.Kind && a.For == b.For && a.Replaces == b.Replaces
+		return ok && first.Station == l.Station && a.Kind == b.Kind && a.For == b.For && a.Replaces == b.Replaces
 	}
 	return false
 }

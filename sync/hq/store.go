@@ -243,6 +243,8 @@ type Line struct {
 	// Again is its second place in the stream, where it took effect after having been set aside, at AgainAt; zero: none.
 	Again   uint64
 	AgainAt loyalty.Instant
+	// Prev is the position of the line that was posted to the account before this one; zero: none. The store may use it.
+	Prev uint64
 }
 
 // As is the line as the stream has it at a position. What has been told stays as it was told: an entry that was set
@@ -355,6 +357,9 @@ const (
 	CopyAlarm      AlarmKind = "older_copy" // these books were put back to an older copy
 	EpochAlarm     AlarmKind = "epoch"      // a station's journal has begun another life
 	GapAlarm       AlarmKind = "gap"        // entries that nobody can bring any more are missing, or may be
+	RefundAlarm    AlarmKind = "refunded"   // more was given back of a sale than it had
+	FormAlarm      AlarmKind = "form"       // a card was given out, and the customer's form has not come
+	PriceAlarm     AlarmKind = "mispriced"  // a sale was priced as its programme does not
 )
 
 // Alarm is something a person has to look at. Station zero is headquarters. There is one for each station, kind and epoch: the first evidence is

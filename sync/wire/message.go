@@ -3,7 +3,6 @@ package wire
 import (
 	"fmt"
 
-	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire/pb"
 )
 
@@ -70,14 +69,9 @@ func (d *decoder) fields(m any) {
 			d.text(q.Reason)
 		}
 	case *pb.Ask:
-		d.account(m.Account)
-		d.card(m.Card)
-		if m.TopUp != nil {
-			d.statement(m.TopUp.Statement)
-			d.points(m.TopUp.Want)
-		}
+		d.ask(m)
 	case *pb.Answer:
-		d.most("refusal", len(m.Refusal), loyalty.MaxSaleID)
+		d.answer(m)
 	case *pb.Down:
 		d.most("items", len(m.Items), MaxItems)
 		if m.Through < m.After {

@@ -50,7 +50,7 @@ func chunks(s string, n int) (out []string) {
 
 var (
 	op   = loyalty.NewOpID(1_764_000_000_000, [10]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
-	fuel = loyalty.Receipt{Tender: 1, Payments: []loyalty.Payment{{Tender: 1, Amount: 100_00}, {Tender: 2, Amount: 1561_00}}, Lines: []loyalty.Line{{Kind: 1, Code: "95", Group: "fuel", Volume: 31500, Amount: 170100}}, Promo: []string{"summer"}}
+	fuel = loyalty.Receipt{Tender: 1, Payments: []loyalty.Payment{{Tender: 1, Amount: 1561_00}, {Tender: 2, Amount: 100_00}}, Lines: []loyalty.Line{{Kind: 1, Code: "95", Group: "fuel", Volume: 31500, Amount: 170100}}, Promo: []string{"summer"}}
 	stmt = loyalty.Statement{Used: 1000, Voided: 200, Returned: 300}
 )
 

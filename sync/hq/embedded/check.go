@@ -71,6 +71,7 @@ func (t *tx) count(bucket []byte) (n int) {
 // checkStream follows the stream and finds every line in every index; equal counts then say that no index has more.
 func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 	var n indexed
+	h := histories{}
 	c := t.Bucket(bPos).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		l, err := t.lineAt(k, v)
@@ -80,7 +81,7 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 		if err := audit.Line(l); err != nil {
 			return err
 		}
-		if err := t.checkHistory(l, &n); err != nil {
+		if err := h.line(l); err != nil {
 			return err
 		}
 		if l.Late() {
@@ -95,16 +96,23 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 	if err != nil {
 		return err
 	}
-	has := indexed{t.count(bOp), t.count(bStep), t.count(bAside), t.count(bWaiting), t.count(bHistory), t.count(bAlert)}
+	has := indexed{t.count(bOp), t.count(bStep), t.count(bAside), t.count(bWaiting), t.count(bAlert)}
 	if last != audit.Position() || t.count(bJournal) != int(r.Entries) || has != n {
 		return fmt.Errorf("%w: the stream has %d lines and ends at %d, the journal has %d of %d entries, the indexes %+v of %+v", ErrCorrupt,
 			audit.Position(), last, t.count(bJournal), r.Entries, has, n)
 	}
-	return nil
+	return t.each(bAccount, func(k, v []byte) error {
+		id := loyalty.AccountID(binary.BigEndian.Uint64(k))
+		newest, _, err := decodeRecord(id, v)
+		if err != nil {
+			return err
+		}
+		return h.record(id, newest)
+	})
 }
 
 // indexed counts what points at entries.
-type indexed struct{ ops, steps, aside, waiting, history, alerts int }
+type indexed struct{ ops, steps, aside, waiting, alerts int }
 
 // checkIndexes finds an entry in every index that it belongs to.
 func (t *tx) checkIndexes(l *hq.Line, n *indexed) error {
@@ -143,17 +151,6 @@ func (t *tx) checkIndexes(l *hq.Line, n *indexed) error {
 	return nil
 }
 
-// checkHistory finds an entry where it had its effect in the history of its account.
-func (t *tx) checkHistory(l *hq.Line, n *indexed) error {
-	if k := historyKey(l); k != nil {
-		n.history++
-		if v, err := t.get(bHistory, k); err != nil || !slices.Equal(v, placeKey(l.Place)) {
-			return fmt.Errorf("%w: %s is not in the history of account %d", ErrCorrupt, l.Place, l.Account)
-		}
-	}
-	return nil
-}
-
 func (t *tx) checkStations(audit *hq.Audit, r *Report) error {
 	return t.each(bStation, func(k, v []byte) error {
 		s, err := decodeStation(loyalty.StationID(binary.BigEndian.Uint32(k)), v)
@@ -170,7 +167,7 @@ func (t *tx) checkStations(audit *hq.Audit, r *Report) error {
 func (t *tx) checkAccounts(audit *hq.Audit, r *Report) error {
 	err := t.each(bAccount, func(k, v []byte) error {
 		r.Accounts++
-		rec, err := decodeRecord(loyalty.AccountID(binary.BigEndian.Uint64(k)), v)
+		_, rec, err := decodeRecord(loyalty.AccountID(binary.BigEndian.Uint64(k)), v)
 		if err != nil {
 			return err
 		}

@@ -175,6 +175,7 @@ func encodeLine(l *hq.Line) []byte {
 	b = appendText(b, []byte(l.Waits))
 	b = binary.AppendUvarint(b, l.Again)
 	b = binary.AppendVarint(b, int64(l.AgainAt))
+	b = binary.AppendUvarint(b, l.Prev)
 	b = append(b, l.Hash[:]...)
 	return append(b, l.Bytes...)
 }
@@ -196,7 +197,7 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	flags := r.uint()
 	l.Pruned, l.Alert = flags&1 != 0, flags&2 != 0
 	l.Reason, l.Waits = string(r.text()), loyalty.CardNumber(r.text())
-	l.Again, l.AgainAt = r.uint(), loyalty.Instant(r.int())
+	l.Again, l.AgainAt, l.Prev = r.uint(), loyalty.Instant(r.int()), r.uint()
 	r.fixed(l.Hash[:])
 	l.Bytes = slices.Clone(r.b)
 	return l, r.err
@@ -220,12 +221,14 @@ func decodeAccount(id loyalty.AccountID, v []byte) (loyalty.Account, error) {
 	return a, nil
 }
 
-func encodeRecord(rec *loyalty.Record) ([]byte, error) {
+// A record's value begins with where the newest line of the account was posted.
+func encodeRecord(newest uint64, rec *loyalty.Record) ([]byte, error) {
 	account, err := encodeAccount(&rec.Account)
 	if err != nil {
 		return nil, err
 	}
-	b := binary.AppendUvarint(nil, rec.Version)
+	b := binary.AppendUvarint(nil, newest)
+	b = binary.AppendUvarint(b, rec.Version)
 	b = appendText(b, account)
 	keys := slices.SortedFunc(maps.Keys(rec.Cells), func(a, b loyalty.CellKey) int {
 		if a.Station != b.Station {
@@ -245,20 +248,20 @@ func encodeRecord(rec *loyalty.Record) ([]byte, error) {
 	return b, nil
 }
 
-func decodeRecord(id loyalty.AccountID, v []byte) (*loyalty.Record, error) {
+func decodeRecord(id loyalty.AccountID, v []byte) (newest uint64, rec *loyalty.Record, err error) {
 	r := &reader{b: v}
-	rec := &loyalty.Record{Version: r.uint()}
+	newest, rec = r.uint(), &loyalty.Record{}
+	rec.Version = r.uint()
 	account := r.text()
 	n := r.uint()
 	if r.err != nil {
-		return nil, r.err
+		return 0, nil, r.err
 	}
-	var err error
 	if rec.Account, err = decodeAccount(id, account); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if n > uint64(len(r.b)) {
-		return nil, fmt.Errorf("%w: account %d with %d cells", ErrCorrupt, id, n)
+		return 0, nil, fmt.Errorf("%w: account %d with %d cells", ErrCorrupt, id, n)
 	}
 	for range n {
 		k := loyalty.CellKey{Station: loyalty.StationID(r.uint()), Epoch: loyalty.Epoch(r.uint())}
@@ -271,7 +274,7 @@ func decodeRecord(id loyalty.AccountID, v []byte) (*loyalty.Record, error) {
 		}
 		rec.Cells[k] = c
 	}
-	return rec, r.end()
+	return newest, rec, r.end()
 }
 
 func encodeCard(c *loyalty.Card) ([]byte, error) { return wire.FromCard(c).MarshalVT() }

@@ -29,12 +29,13 @@ func TestRecordsComeBack(t *testing.T) {
 				Issued: points("I"), Statement: loyalty.Statement{Used: points("U"), Voided: points("V"), Returned: points("R")}, Posted: points("P"),
 			}
 		}
-		b, err := encodeRecord(r)
+		newest := rapid.Uint64().Draw(t, "newest")
+		b, err := encodeRecord(newest, r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decodeRecord(7, b)
-		if err != nil || !reflect.DeepEqual(got, r) {
+		n, got, err := decodeRecord(7, b)
+		if err != nil || n != newest || !reflect.DeepEqual(got, r) {
 			t.Fatalf("%+v came back as %+v: %v", r, got, err)
 		}
 	})
@@ -71,7 +72,7 @@ func TestErrorsShowNoCard(t *testing.T) {
 
 // FuzzValues: whatever a value holds, its decoder says so or returns something; it neither panics nor grows.
 func FuzzValues(f *testing.F) {
-	record, err := encodeRecord(&loyalty.Record{
+	record, err := encodeRecord(9, &loyalty.Record{
 		Account: loyalty.Account{ID: 1, Lots: []loyalty.Lot{{Amount: 5}}}, Cells: map[loyalty.CellKey]loyalty.Rights{{Station: 1}: {Issued: 4}},
 	})
 	if err != nil {
@@ -83,7 +84,7 @@ func FuzzValues(f *testing.F) {
 	f.Add(encodeSighting(&hq.Sighting{Version: "1"}))
 	f.Add(encodeAlarm(&hq.Alarm{Text: "x", Evidence: []byte{1}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := decodeRecord(1, b); err == nil && len(r.Account.Lots)+len(r.Cells) > len(b) {
+		if _, r, err := decodeRecord(1, b); err == nil && len(r.Account.Lots)+len(r.Cells) > len(b) {
 			t.Fatal("a record larger than its bytes")
 		}
 		if l, err := decodeLine(hq.Place{}, b); err == nil && len(l.Reason)+len(l.Bytes) > len(b) {
@@ -93,6 +94,9 @@ func FuzzValues(f *testing.F) {
 			if again, err := decodeStation(1, encodeStation(s)); err != nil || *again != *s {
 				t.Fatalf("%+v came back as %+v", s, again)
 			}
+		}
+		if form, err := decodeForm(loyalty.FormHash{1}, b); err == nil && len(form.Sealed)+len(form.Card) > len(b) {
+			t.Fatal("a form larger than its bytes")
 		}
 		_, _ = decodeSighting(1, b)
 		_, _ = decodeAlarm(hq.Alarm{}, b)

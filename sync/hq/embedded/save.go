@@ -111,6 +111,9 @@ func (t *tx) saveLines(c *hq.Changes) error {
 	for _, l := range c.Lines {
 		pos++
 		l.Pos = pos
+		if err := t.chain(l, pos); err != nil {
+			return err
+		}
 		if err := t.putLine(l, pos); err != nil {
 			return err
 		}
@@ -123,6 +126,9 @@ func (t *tx) saveLines(c *hq.Changes) error {
 		if l.Outcome != hq.SetAside {
 			pos++
 			l.Again, at = pos, pos
+			if err := t.chain(l, pos); err != nil {
+				return err
+			}
 		}
 		if err := t.putLine(l, at); err != nil {
 			return err
@@ -149,11 +155,6 @@ func (t *tx) putLine(l *hq.Line, pos uint64) error {
 	}
 	if l.Step != hq.NoStep {
 		if err := t.put(bStep, stepKey(l.SaleStep()), slices.Clone(at)); err != nil {
-			return err
-		}
-	}
-	if k := historyKey(l); k != nil {
-		if err := t.put(bHistory, k, slices.Clone(at)); err != nil {
 			return err
 		}
 	}
@@ -192,14 +193,8 @@ func (t *tx) forgetAside(l *hq.Line) error {
 }
 
 func (t *tx) saveAccounts(c *hq.Changes) error {
-	for _, r := range c.Records {
-		v, err := encodeRecord(r)
-		if err != nil {
-			return err
-		}
-		if err := t.put(bAccount, u64(r.Account.ID), v); err != nil {
-			return err
-		}
+	if err := t.saveRecords(c); err != nil {
+		return err
 	}
 	for _, a := range c.Openings {
 		v, err := encodeAccount(a)

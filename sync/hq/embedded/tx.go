@@ -26,11 +26,10 @@ var (
 	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
 	bStep      = []byte("step")      // station u32, step u8, sale; of a refund or reference 0 and its id -> station, epoch, seq
-	bHistory   = []byte("history")   // account u64, pos u64 -> station, epoch, seq: what was posted to the account
 	bAlert     = []byte("alert")     // pos u64 -> station, epoch, seq: what a person should look at
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
 	bWaiting   = []byte("waiting")   // card, 0, station, epoch, seq -> nothing: what was set aside until the card comes
-	bAccount   = []byte("account")   // account u64 -> record
+	bAccount   = []byte("account")   // account u64 -> where its newest line was posted, record
 	bOpening   = []byte("opening")   // account u64 -> as it was brought in
 	bCard      = []byte("card")      // number -> card
 	bCardOf    = []byte("cardof")    // account u64, number -> nothing
@@ -47,7 +46,7 @@ var (
 )
 
 var buckets = [][]byte{
-	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bHistory, bAlert, bAside, bWaiting, bAccount, bOpening, bCard, bCardOf,
+	bMeta, bLives, bStation, bSeen, bEpoch, bJournal, bPos, bOp, bStep, bAlert, bAside, bWaiting, bAccount, bOpening, bCard, bCardOf,
 	bKnows, bKnown, bStream, bDown, bDownKey, bAwaited, bProgramme, bAlarm, bForm, bFormOf,
 }
 
@@ -66,8 +65,9 @@ var (
 // tx is one transaction; it is an [hq.Tx].
 type tx struct {
 	*bolt.Tx
-	dirty bool   // something was written
-	life  uint64 // see floor
+	dirty bool                         // something was written
+	life  uint64                       // see floor
+	heads map[loyalty.AccountID]uint64 // of accounts with new lines, while they are saved
 	await time.Duration
 }
 
@@ -373,7 +373,7 @@ func (t *tx) record(id loyalty.AccountID, v []byte) (*loyalty.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := decodeRecord(id, v)
+	_, r, err := decodeRecord(id, v)
 	if err != nil {
 		return nil, err
 	}
