@@ -29,6 +29,8 @@ type HQ struct {
 	HTTP HTTP `yaml:"http"`
 	// File of the loyalty programme sent to the stations. Default: none.
 	Programme Programme `yaml:"programme"`
+	// What headquarters do with accounts of their own accord.
+	Accounts Accounts `yaml:"accounts"`
 	// Prometheus metrics and /healthz.
 	Metrics Metrics `yaml:"metrics"`
 	// What is logged, and how.
@@ -51,6 +53,17 @@ type HTTP struct {
 	TokenFile string `yaml:"token_file"`
 }
 
+// Accounts is what headquarters do with accounts of their own accord.
+type Accounts struct {
+	// Time of day, by the clock and time zone of this machine, at which is written down what time has brought about: points
+	// that became spendable or expired, tiers, points of closed accounts. A day that was missed is made up for at the start.
+	// Empty: only `azs-hq accounts advance`. Default: 03:30.
+	AdvanceAt string `yaml:"advance_at" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$"`
+	// File with the key (PEM) with which `azs-hq accounts close` and `forget` sign their acts; `azs-hq init` makes it.
+	// Default: /etc/azs-hq/acts.key, on Windows %ProgramData%\azs-hq\acts.key.
+	ActKeyFile string `yaml:"act_key_file"`
+}
+
 // DefaultHQ returns the configuration of an empty file. It is not valid yet: it names no broker.
 func DefaultHQ() HQ { return defaultHQ(systemFolders("azs-hq")) }
 
@@ -60,6 +73,7 @@ func defaultHQ(f folders) HQ {
 		Shards:    AllShards,
 		Store:     Store{Kind: "embedded", Path: f.state("hq.db")},
 		HTTP:      HTTP{Listen: "127.0.0.1:8714", TokenFile: f.settings("api.token")},
+		Accounts:  Accounts{AdvanceAt: "03:30", ActKeyFile: f.settings("acts.key")},
 		Metrics:   Metrics{Listen: "127.0.0.1:9714"},
 		Log:       Log{Level: "info", Format: "text"},
 	}
