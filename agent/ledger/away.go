@@ -98,6 +98,8 @@ func (t *txn) refundBooks(r *loyalty.RefundRequest, elsewhere *loyalty.SaleElsew
 		return b, 0, fmt.Errorf("refund sale %s: %w", saleKey{origin, r.Sale}, loyalty.Offline)
 	case !known:
 		return b, 0, fmt.Errorf("refund sale %s: %w", saleKey{origin, r.Sale}, loyalty.SaleNotHere)
+	case elsewhere == nil && b.Sale.Station != 0 && b.Sale.Refund(r.Refund) == nil: // others may have refunded it since
+		return b, 0, fmt.Errorf("refund sale %s: %w", saleKey{origin, r.Sale}, loyalty.Offline)
 	}
 	if b.Card, _, err = t.card(b.Sale.Card); err != nil {
 		return b, 0, err
