@@ -45,6 +45,7 @@ func (w *world) rollBack(*rapid.T) {
 		w.learn(id, 0)
 	}
 	w.forget()
+	w.takeShifts()
 }
 
 func (w *world) copyAside() string {
@@ -95,6 +96,7 @@ func (w *world) forget() {
 
 // check holds the station's view against headquarters' books with everything that is not acknowledged posted on top.
 func (w *world) check(t *rapid.T) {
+	w.checkShifts(t)
 	p := w.position()
 	at := w.now()
 	books := make(map[loyalty.AccountID]loyalty.Account)
@@ -170,6 +172,7 @@ func TestModel(t *testing.T) {
 			"sell":  w.oneStep,
 			"void":  w.voidSale, "refund": w.refund,
 			"again": w.again,
+			"shift": w.turnShift,
 			"ship":  func(t *rapid.T) { w.ship(rapid.IntRange(1, 5).Draw(t, "n")) },
 			"ask": func(t *rapid.T) {
 				w.learn(loyalty.AccountID(rapid.IntRange(1, modelAccounts).Draw(t, "account")), loyalty.Points(rapid.IntRange(1, 300).Draw(t, "want"))*100)

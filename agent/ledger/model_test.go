@@ -28,6 +28,13 @@ type world struct {
 	next    int
 	minimum map[loyalty.AccountID]loyalty.Points // redeemed by answered sales
 	copies  []string
+	shifts  map[loyalty.ShiftID]*modelShift
+}
+
+// modelShift is what the answers of a shift come to.
+type modelShift struct {
+	loyalty.Totals
+	closed bool
 }
 
 type modelSale struct {
@@ -48,7 +55,8 @@ const modelAccounts = 4
 func newWorld(t *rapid.T, dir string) *world {
 	w := &world{
 		t: t, hq: make(map[loyalty.AccountID]*loyalty.Record), ops: make(map[loyalty.OpID]bool), steps: make(map[string]bool),
-		sales: make(map[loyalty.SaleID]*modelSale), minimum: make(map[loyalty.AccountID]loyalty.Points),
+		shifts: make(map[loyalty.ShiftID]*modelShift),
+		sales:  make(map[loyalty.SaleID]*modelSale), minimum: make(map[loyalty.AccountID]loyalty.Points),
 		cfg: Config{Path: filepath.Join(dir, "ledger.db"), Station: station, Version: "model", MaxSize: 64 << 20},
 	}
 	for i := 1; i <= modelAccounts; i++ {
@@ -57,7 +65,7 @@ func newWorld(t *rapid.T, dir string) *world {
 		}
 	}
 	w.open()
-	if err := w.l.LoadProgramme(context.Background(), []byte(testProgramme)); err != nil {
+	if err := w.l.LoadProgramme(context.Background(), []byte(watchedProgramme)); err != nil {
 		t.Fatal(err)
 	}
 	for i := 1; i <= modelAccounts; i++ {
@@ -202,9 +210,10 @@ func (w *world) openSale(t *rapid.T) {
 	card := rapid.IntRange(1, modelAccounts).Draw(t, "card")
 	r := &loyalty.OpenRequest{
 		Sale: loyalty.SaleID(fmt.Sprintf("s%d", w.next)), Card: cardOf(card), Receipt: fuel(int64(rapid.IntRange(1, 9).Draw(t, "litres"))),
-		Redeem: loyalty.Points(rapid.IntRange(0, 200).Draw(t, "redeem")) * 100,
+		Redeem: loyalty.Points(rapid.IntRange(0, 200).Draw(t, "redeem")) * 100, Who: w.who(t),
 	}
 	s, err := w.l.OpenSale(context.Background(), r)
+	w.ended(r.Who, err)
 	if err != nil {
 		if _, refused := loyalty.RefusalOf(err); !refused {
 			t.Fatal(err)
@@ -217,8 +226,9 @@ func (w *world) openSale(t *rapid.T) {
 func (w *world) closeSale(t *rapid.T) {
 	id, m := w.pick(loyalty.SaleOpen)
 	litres := int64(rapid.IntRange(1, 9).Draw(t, "litres"))
-	r := &loyalty.CloseRequest{Sale: id, Receipt: fuel(litres), Redeem: loyalty.Points(rapid.IntRange(0, int(m.reserved/100)).Draw(t, "redeem")) * 100}
+	r := &loyalty.CloseRequest{Sale: id, Receipt: fuel(litres), Redeem: loyalty.Points(rapid.IntRange(0, int(m.reserved/100)).Draw(t, "redeem")) * 100, Who: w.who(t)}
 	s, err := w.l.CloseSale(context.Background(), r)
+	w.ended(r.Who, err)
 	if err != nil {
 		if _, refused := loyalty.RefusalOf(err); !refused {
 			t.Fatal(err)
@@ -226,6 +236,7 @@ func (w *world) closeSale(t *rapid.T) {
 		return
 	}
 	m.state, m.redeemed, m.earned, m.close = loyalty.SaleDone, s.Quote.Redeem, s.Quote.Earn, r
+	w.count(r.Who, soldTotals(s))
 }
 
 func (w *world) oneStep(t *rapid.T) {
@@ -233,9 +244,10 @@ func (w *world) oneStep(t *rapid.T) {
 	card := rapid.IntRange(1, modelAccounts).Draw(t, "card")
 	r := &loyalty.CloseRequest{
 		Sale: loyalty.SaleID(fmt.Sprintf("s%d", w.next)), Card: cardOf(card), Receipt: fuel(int64(rapid.IntRange(1, 9).Draw(t, "litres"))),
-		Redeem: loyalty.Points(rapid.IntRange(0, 100).Draw(t, "redeem")) * 100,
+		Redeem: loyalty.Points(rapid.IntRange(0, 100).Draw(t, "redeem")) * 100, Who: w.who(t),
 	}
 	s, err := w.l.CloseSale(context.Background(), r)
+	w.ended(r.Who, err)
 	if err != nil {
 		if _, refused := loyalty.RefusalOf(err); !refused {
 			t.Fatal(err)
@@ -243,31 +255,41 @@ func (w *world) oneStep(t *rapid.T) {
 		return
 	}
 	w.sales[r.Sale] = &modelSale{state: loyalty.SaleDone, card: card, redeemed: s.Quote.Redeem, earned: s.Quote.Earn, close: r}
+	w.count(r.Who, soldTotals(s))
 }
 
 func (w *world) voidSale(t *rapid.T) {
 	id, m := w.pick(loyalty.SaleOpen)
-	if _, err := w.l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id, Reason: "model"}); err != nil {
+	r := &loyalty.VoidRequest{Sale: id, Reason: "model", Who: w.who(t)}
+	_, err := w.l.VoidSale(context.Background(), r)
+	if w.ended(r.Who, err) {
+		return
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	m.state = loyalty.SaleCancelled
+	w.count(r.Who, loyalty.Totals{Voids: 1})
 }
 
 // refund gives back a part of a closed sale, or what is left: never more than the sale took and gave.
 func (w *world) refund(t *rapid.T) {
 	id, m := w.pick(loyalty.SaleDone)
-	r := &loyalty.RefundRequest{Sale: id, Refund: loyalty.RefundID(fmt.Sprint("r", len(m.refunds))), Reason: "model"}
+	r := &loyalty.RefundRequest{Sale: id, Refund: loyalty.RefundID(fmt.Sprint("r", len(m.refunds))), Reason: "model", Who: w.who(t)}
 	if rapid.Bool().Draw(t, "a part") {
 		r.Lines = []loyalty.RefundLine{{Line: 1, Amount: loyalty.Kopecks(rapid.IntRange(1, 200).Draw(t, "roubles")) * 100}}
 	}
 	s, err := w.l.RefundSale(context.Background(), r, nil)
-	if errors.Is(err, loyalty.RefundMore) {
+	if errors.Is(err, loyalty.RefundMore) || w.ended(r.Who, err) {
 		return
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := s.Refund(r.Refund)
+	back := loyalty.Totals{Refunds: 1, Returned: f.Returned, Clawed: f.Clawed}
+	back.Refunded[0] = f.Money()
+	w.count(r.Who, back)
 	m.refunds, m.clawed, m.returned = append(m.refunds, r), m.clawed+f.Clawed, m.returned+f.Returned
 	if m.clawed > m.earned || m.returned > m.redeemed || f.All && (m.clawed != m.earned || m.returned != m.redeemed) {
 		t.Fatalf("%s of %s taken back, %s of %s returned: %+v", m.clawed, m.earned, m.returned, m.redeemed, f)
