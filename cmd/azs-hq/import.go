@@ -35,6 +35,13 @@ account without points has one row with the points 0.
   active_from  day or moment from which the lot may be redeemed; empty: at once
   expires      day or moment at which it is gone; empty: never
 
+A longer first line brings two more columns, the same on all rows of an account:
+
+  `+admin.AccountsHeaderLong+`
+
+  joined       day or moment from which the customer is in the programme; empty: not known
+  redeem_on    yes where the customer has switched redeeming on, which some programmes ask for; empty: no
+
 Columns are separated by commas, or by semicolons if the first line has them. An account is brought in
 once: a row that differs from what was brought in is refused.
 
@@ -51,7 +58,8 @@ with the line
   may_redeem  yes or no
   registered  day or moment; may be empty
 
-Stations that know the account are told of every change.
+Stations that know the account are told of every change. The programme in force says how many cards of a
+kind an account may have; a file with more is refused.
 
 `+importWords, "azs-hq import cards cards.csv", cardFiles()),
 	)

@@ -22,6 +22,9 @@ const (
 	// AccountsHeader begins a file of accounts. A row is a lot; an account with several lots has several rows, one behind
 	// the other; one without points has a row with the points 0. active_from empty means at once, expires empty never.
 	AccountsHeader = "account,state,points,active_from,expires"
+	// AccountsHeaderLong begins a file of accounts that also says since when each account is there and whether its customer
+	// has switched redeeming on. All rows of an account say the same of that. joined may be empty, redeem_on empty is no.
+	AccountsHeaderLong = AccountsHeader + ",joined,redeem_on"
 	// CardsHeader begins a file of cards. registered may be empty.
 	CardsHeader = "number,account,kind,state,may_redeem,registered"
 )
@@ -55,15 +58,26 @@ type rows struct {
 	want   string
 }
 
-func newRows(r io.Reader, header string) *rows {
+// newRows begins a file with one of the headers; where it begins with none of them, the first is what is wanted.
+func newRows(r io.Reader, headers ...string) *rows {
 	b := bufio.NewReader(r)
 	c := csv.NewReader(&shortLines{r: b, line: 1})
-	c.FieldsPerRecord, c.ReuseRecord = strings.Count(header, ",")+1, true
-	if begin, _ := b.Peek(len(header)); bytes.ContainsRune(begin, ';') { // what cannot be read is told by Read
+	header := headers[0]
+	begin, _ := b.Peek(maxHeader) // what cannot be read is told by Read
+	line, _, _ := bytes.Cut(begin, []byte("\n"))
+	if bytes.ContainsRune(line, ';') {
 		c.Comma = ';'
 	}
+	first := strings.ReplaceAll(strings.TrimSpace(strings.TrimPrefix(string(line), "\ufeff")), ";", ",")
+	if slices.Contains(headers, first) {
+		header = first
+	}
+	c.FieldsPerRecord, c.ReuseRecord = strings.Count(header, ",")+1, true
 	return &rows{csv: c, want: header}
 }
+
+// maxHeader is more than any header has, in bytes.
+const maxHeader = 256
 
 // next is the next row and its line; io.EOF at the end. After a [LineError] the next call goes on behind that line, or,
 // where nothing behind it can be understood, returns io.EOF.
@@ -153,8 +167,10 @@ type AccountRows struct {
 	wrong loyalty.AccountID // whose row that is; zero: it cannot be told
 }
 
-// NewAccountRows begins a file with [AccountsHeader].
-func NewAccountRows(r io.Reader) *AccountRows { return &AccountRows{rows: newRows(r, AccountsHeader)} }
+// NewAccountRows begins a file with [AccountsHeader] or [AccountsHeaderLong].
+func NewAccountRows(r io.Reader) *AccountRows {
+	return &AccountRows{rows: newRows(r, AccountsHeader, AccountsHeaderLong)}
+}
 
 // Next is the next account and the line it begins at; io.EOF at the end, a [LineError] if a line is wrong, with no more of
 // the account than its number, if that can be read. The next call after that goes on behind the line.
@@ -182,6 +198,8 @@ func (a *AccountRows) add(acc *loyalty.Account, line int) error {
 	switch {
 	case a.ahead.State != acc.State:
 		return &LineError{a.line, fmt.Errorf("account %d was %s on line %d", acc.ID, acc.State, line)}
+	case a.ahead.Joined != acc.Joined || a.ahead.RedeemOn != acc.RedeemOn:
+		return &LineError{a.line, fmt.Errorf("account %d had another joined or redeem_on on line %d", acc.ID, line)}
 	case len(acc.Lots) >= maxLots:
 		return &LineError{a.line, fmt.Errorf("account %d has more than %d lots", acc.ID, maxLots)}
 	}
@@ -249,6 +267,16 @@ func parseAccount(rec []string) (a loyalty.Account, err error) {
 	}
 	if l.Expires != 0 && l.Expires <= l.ActiveFrom {
 		return a, fmt.Errorf("%w: a lot that expires before it is active", loyalty.BadRequest)
+	}
+	if len(rec) > 5 {
+		if a.Joined, err = moment(rec[5]); err != nil {
+			return a, err
+		}
+		on := slices.Index(yesNo, rec[6])
+		if on < 0 && rec[6] != "" {
+			return a, fmt.Errorf("%w: redeem_on %.16q, want yes or no", loyalty.BadRequest, rec[6])
+		}
+		a.RedeemOn = on == 1
 	}
 	return a, a.Accrue(l)
 }
