@@ -64,6 +64,11 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 		for i := range accounts {
 			a := accounts[i].Clone()
 			old, same := there[a.ID], false
+			if a.Advanced == 0 { // what comes about from here on is told
+				if a.Advanced = b.Now(); old != nil {
+					a.Advanced = old.Advanced
+				}
+			}
 			if old != nil && old.State == a.State {
 				if same, err = sameHoldings(old, &a); err != nil {
 					return err

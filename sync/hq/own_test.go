@@ -205,7 +205,9 @@ func TestAdvanceByTwo(t *testing.T) {
 	books := hq.NewBooks(hq.BooksConfig{Store: store, Now: now.Time})
 	var rows []loyalty.Account
 	for id := range loyalty.AccountID(500) {
-		rows = append(rows, hqtest.Account(id+1, 10))
+		a := hqtest.Account(id+1, 10)
+		a.Advanced = now - 60*hqtest.Day
+		rows = append(rows, a)
 	}
 	if _, err := books.ImportAccounts(t.Context(), rows); err != nil {
 		t.Fatal(err)
