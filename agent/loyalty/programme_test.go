@@ -416,6 +416,15 @@ func FuzzParseProgramme(f *testing.F) {
 		if err := checkQuote(p, &r, &q, 0, 5000_00); err != nil {
 			t.Fatal(err)
 		}
+		two := paid(r, loyalty.Payment{Tender: loyalty.Cash, Amount: 799_99}, loyalty.Payment{Tender: loyalty.Cashless, Amount: 2000_01})
+		if q2, err := p.Price(loyalty.Case{Receipt: &two, Available: 5000_00, At: noon(3, 1), Explain: true}); err != nil {
+			t.Fatal(err)
+		} else if err := checkQuote(p, &two, &q2, 0, 5000_00); err != nil {
+			t.Fatal(err)
+		} else if told(&q2); strings.Contains(told(&q2), "%!") {
+			t.Fatal(told(&q2))
+		}
+		judgeAny(t, p)
 		if q, err = p.Price(loyalty.Case{Receipt: &r, Redeem: q.MaxRedeem, Available: 5000_00, At: noon(3, 1)}); err != nil {
 			t.Fatal(err)
 		}
@@ -423,4 +432,26 @@ func FuzzParseProgramme(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// judgeAny does deeds under whatever velocity rules there are: they count, in words that can be read.
+func judgeAny(t *testing.T, p *loyalty.Programme) {
+	d := loyalty.Deed{At: noon(3, 1), Card: card, Account: account, Cashier: "Анна", Shift: 1, Sales: 1, Manual: 1, Refunds: 1, Redeemed: 1}
+	for i := range p.Velocity {
+		v := &p.Velocity[i]
+		key, ok := v.Key(&d)
+		if !ok || len(key) > loyalty.MaxVelocityKey {
+			t.Fatalf("%+v: %q, %v", v, key, ok)
+		}
+		s := loyalty.Standing{}
+		for n := range int64(3) {
+			if count, exceeded := p.Judge(v, &s, &d); count != n+1 || exceeded != (count > v.AtMost) {
+				t.Fatalf("%+v: %d, %v", v, count, exceeded)
+			}
+			p.Note(v, &s, &d)
+		}
+		if w := v.Words(); strings.Contains(w.RU+w.EN, "%!") || !strings.Contains(w.EN, v.Name) {
+			t.Fatal(w)
+		}
+	}
 }
