@@ -94,6 +94,10 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return settingsError{err}
 	}
 	desk := newDesk(l, h.link, a.log)
+	desk.patience = s.HQ.AskDeadline
+	if desk.forms, err = FormsKey(s.Cards); err != nil {
+		return settingsError{err}
+	}
 	h.desk = desk
 	for _, c := range s.Scanners {
 		k, err := newCounter(c, s.Cards, desk, hub, a.log)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/agent/ledger"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/pos/api"
@@ -26,9 +27,11 @@ type headquarters interface {
 
 // Desk serves the counters: it joins what the ledger knows with what HQ says in time. It is safe for concurrent use.
 type Desk struct {
-	ledger *ledger.Ledger
-	hq     headquarters
-	log    *slog.Logger
+	ledger   *ledger.Ledger
+	hq       headquarters
+	log      *slog.Logger
+	forms    form.Key      // that forms of new customers are sealed to; zero: cards are not issued here
+	patience time.Duration // how long headquarters' word is waited for where the work is done without it
 
 	mu      sync.Mutex
 	surplus map[loyalty.AccountID]struct{} // accounts whose unused rights are due to go back
@@ -39,7 +42,7 @@ type Desk struct {
 var _ api.Desk = (*Desk)(nil)
 
 func newDesk(l *ledger.Ledger, hq headquarters, log *slog.Logger) *Desk {
-	return &Desk{ledger: l, hq: hq, log: log, surplus: map[loyalty.AccountID]struct{}{}, wake: make(chan struct{}, 1), all: make(chan struct{}, 1)}
+	return &Desk{ledger: l, hq: hq, log: log, patience: 1500 * time.Millisecond, surplus: map[loyalty.AccountID]struct{}{}, wake: make(chan struct{}, 1), all: make(chan struct{}, 1)}
 }
 
 // Identify tells what the station knows of a card, with HQ's newest word if it comes in time.
@@ -48,7 +51,20 @@ func (d *Desk) Identify(ctx context.Context, card loyalty.CardNumber) (api.Custo
 		return api.Customer{}, err
 	}
 	fresh := d.refresh(ctx, card) == nil
-	return d.customer(card, fresh)
+	c, err := d.customer(card, fresh)
+	d.watchStaff(ctx, c, loyalty.Who{})
+	return c, err
+}
+
+// watchStaff tells headquarters of a staff card that was shown at a counter.
+func (d *Desk) watchStaff(ctx context.Context, c api.Customer, who loyalty.Who) {
+	if !c.Known || c.Kind != loyalty.StaffKind {
+		return
+	}
+	err := d.ledger.Alert(ctx, loyalty.Alerted{Rule: loyalty.AlertStaffCard, Account: c.Account, Card: c.Card}, who)
+	if err != nil && ctx.Err() == nil {
+		d.log.WarnContext(ctx, "the alert of a staff card could not be written", "card", c.Card, "err", err)
+	}
 }
 
 // customer reads a customer out of the ledger as it is.
@@ -127,12 +143,6 @@ func (d *Desk) VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty.S
 	s, err := d.ledger.VoidSale(ctx, r)
 	d.due(s)
 	return s, d.logged(ctx, "void", r.Sale, err)
-}
-
-// RefundSale gives a closed sale back, or a part of it. HQ is not asked: what comes back is in the account.
-func (d *Desk) RefundSale(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
-	s, err := d.ledger.RefundSale(ctx, r, nil)
-	return s, d.logged(ctx, "refund", r.Sale, err)
 }
 
 // Sale returns a sale as it stands.

@@ -132,6 +132,7 @@ func (k *counter) publish(ctx context.Context, scan api.Scan, number loyalty.Car
 		scan.Outcome, scan.Card, scan.Refusal = api.ScanRefused, number, loyalty.StorageFailed
 	}
 	k.hub.Publish(scan)
+	k.desk.watchStaff(ctx, c, loyalty.Who{Counter: k.name})
 	return k.turn.Add(1)
 }
 

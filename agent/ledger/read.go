@@ -142,6 +142,9 @@ func (l *Ledger) Notices() ([]*pb.Notice, error) {
 	return all, err
 }
 
+// Station is whose journal it is.
+func (l *Ledger) Station() loyalty.StationID { return l.cfg.Station }
+
 // Programme is the programme in force, nil if there is none.
 func (l *Ledger) Programme() *loyalty.Programme {
 	at, _ := l.Now()

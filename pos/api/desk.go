@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 )
 
@@ -14,6 +15,8 @@ type Desk interface {
 	Customers
 	Sales
 	Records
+	Cards
+	Shifts
 }
 
 // Customers tells who holds a card and what a receipt would give. Nothing is changed by asking.
@@ -23,6 +26,14 @@ type Customers interface {
 	// [loyalty.BadRequest], [loyalty.UnknownCard] (not known, and the programme refuses such cards) and
 	// [loyalty.NoProgramme].
 	Identify(ctx context.Context, card loyalty.CardNumber) (Customer, error)
+
+	// Statement lists what was done with a card's account, the newest first: at this station, or everywhere if
+	// headquarters is in reach. Errors are [loyalty.BadRequest], and [loyalty.Offline] for a further page of what only
+	// headquarters has.
+	Statement(ctx context.Context, q StatementQuery) (Statement, error)
+
+	// Programme is the programme in force, nil if there is none.
+	Programme() *loyalty.Programme
 
 	// Quote prices a receipt. MaxRedeem is the most that OpenSale would accept now: offline no more than the rights the
 	// station holds, with [loyalty.NoRights] among the reasons where that is what binds.
@@ -47,6 +58,59 @@ type Records interface {
 
 	// Unresolved returns the sales that were opened and neither closed nor voided, oldest first, at most limit.
 	Unresolved(limit int) ([]*loyalty.Sale, error)
+}
+
+// Cards are given out at the counter.
+type Cards interface {
+	// IssueCard gives out a card. It is idempotent by the card's number and what the card is, whatever the form. The form
+	// is sealed before anything of it reaches a disk, and is never logged. Refusals are [loyalty.NoFormsKey],
+	// [loyalty.CardTaken], [loyalty.Conflict], [loyalty.BadRequest], for a card that joins an account [loyalty.Offline],
+	// [loyalty.CardLimit] and whatever else headquarters says.
+	IssueCard(ctx context.Context, r *CardRequest) (GivenCard, error)
+}
+
+// Shifts are the shifts of the counters. Opening and closing return after what they did is durable and are idempotent by
+// the shift's id and, for closing, the register's figures.
+type Shifts interface {
+	// OpenShift returns [loyalty.ShiftEnded] for a shift that is closed.
+	OpenShift(ctx context.Context, r *loyalty.ShiftRequest) (*loyalty.Shift, error)
+	// CloseShift returns [loyalty.UnknownShift], or [loyalty.Conflict] for one that was closed with other figures.
+	CloseShift(ctx context.Context, r *loyalty.ShiftRequest) (*loyalty.Shift, error)
+	// Shift returns [loyalty.UnknownShift] where there is none.
+	Shift(id loyalty.ShiftID) (*loyalty.Shift, error)
+}
+
+// CardRequest asks to give out a card.
+type CardRequest struct {
+	Card     loyalty.CardNumber
+	Kind     loyalty.CardKind
+	For      loyalty.CardNumber // a card of the account that it joins; empty: it begins an account
+	Replaces bool               // For is lost: it is closed, and the new card takes its place
+	Form     *form.Form         // nil: none; a card that begins an account needs one
+	loyalty.Who
+}
+
+// GivenCard is a card that was given out.
+type GivenCard struct {
+	loyalty.Issued
+	Customer *Customer // once headquarters has told the station of the card; nil: not yet
+}
+
+// StatementQuery asks for a page of a statement.
+type StatementQuery struct {
+	Card       loyalty.CardNumber
+	From       loyalty.Instant
+	Until      loyalty.Instant // not included
+	Everywhere bool            // and not at this station alone
+	Before     string          // the Next of the page before; empty: from the newest
+	Limit      int
+}
+
+// Statement is a page of what was done with a card's account.
+type Statement struct {
+	loyalty.HistoryPage
+	Known      bool // the station knows the card
+	Everywhere bool // it is headquarters' word; otherwise only of what this station has done
 }
 
 // Monitor tells the station's health. It answers from memory, at once.
@@ -74,6 +138,10 @@ type Customer struct {
 	Available  loyalty.Points // of them active, and not promised to open sales or other stations
 	Redeemable loyalty.Points // of them what may be redeemed right now, in the programme's steps: online all, offline the rights held here
 
+	Debt     loyalty.Points // taken back by refunds and not there any more: what is earned next pays it
+	Tier     loyalty.Progress
+	Expiring []loyalty.Lot // what goes within [loyalty.ExpirySoon], the first to go first
+
 	Accrue loyalty.Refusal // why accruing is refused; empty: it is allowed
 	Redeem loyalty.Refusal // why redeeming is refused; empty: it is allowed, up to Redeemable
 
@@ -95,7 +163,8 @@ func CustomerOf(card loyalty.CardNumber, b *loyalty.Books, at loyalty.Instant, o
 		AccountState: b.Local.Snapshot.Account.State, Fresh: fresh, AsOf: b.Local.Snapshot.AsOf,
 	}
 	if b.Known {
-		c.Total, c.Available = account.Total(at), b.Local.Available(at, b.Reserved)
+		c.Total, c.Available, c.Debt = account.Total(at), b.Local.Available(at, b.Reserved), account.Debt
+		c.Tier, c.Expiring = b.Programme.Progress(&account.Standing, at), account.Expiring(at, at.Add(loyalty.ExpirySoon))
 	}
 	c.Accrue, _ = loyalty.RefusalOf(accrue)
 	c.Redeem, _ = loyalty.RefusalOf(redeem)

@@ -49,6 +49,12 @@ type saleChanged struct {
 	sale    saleBody
 }
 
+// refundMade says that a sale, or a part of it, was given back. The [Server] publishes it.
+type refundMade struct {
+	counter string
+	refund  refundBody
+}
+
 // StatusChanged says that anything else in [Status] is worth fetching again: programme, clock, ledger.
 type StatusChanged struct{}
 
@@ -74,6 +80,10 @@ func (e saleChanged) describe() (string, string, any) {
 	return "sale", e.counter, saleEventBody{Counter: e.counter, Sale: e.sale}
 }
 
+func (e refundMade) describe() (string, string, any) {
+	return "refund", e.counter, refundEventBody{Counter: e.counter, Refund: e.refund}
+}
+
 func (e StatusChanged) describe() (string, string, any) { return "status", "", statusEventBody{} }
 
 // The bodies of the events, as the OpenAPI document shows them.
@@ -92,6 +102,11 @@ type scanBody struct {
 type saleEventBody struct {
 	Counter string   `json:"counter"`
 	Sale    saleBody `json:"sale"`
+}
+
+type refundEventBody struct {
+	Counter string     `json:"counter"`
+	Refund  refundBody `json:"refund"`
 }
 
 type statusEventBody struct{}

@@ -14,7 +14,7 @@ import (
 )
 
 // Version is the version of the published API. Within one major number nothing is removed and no meaning changes.
-const Version = "1.1.0"
+const Version = "1.2.0"
 
 const eventsPattern = "GET /v1/events"
 
@@ -27,7 +27,7 @@ func document() *huma.OpenAPI {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "azs-agent: loyalty at the counter", Version: Version,
-			Description: "Identify a customer, quote a receipt, open, close, void, resolve and refund sales, and follow scans live. " +
+			Description: "Identify a customer, quote a receipt, open, close, void, resolve and refund sales, issue cards, keep shifts, read statements, and follow scans live. " +
 				"Every call may be repeated: same id and same content give the same answer, other content gives 409 and changes nothing. " +
 				"Amounts are integers and their names end in the unit. Refusals are RFC 9457 problems; decide by their code.",
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
@@ -43,6 +43,8 @@ func document() *huma.OpenAPI {
 		Tags: []*huma.Tag{
 			{Name: "customer", Description: "Who is at the counter, and what a receipt would give. Changes nothing"},
 			{Name: "sale", Description: "The steps of a sale, idempotent by the sale's id"},
+			{Name: "card", Description: "Cards given out at the counter, idempotent by the card's number"},
+			{Name: "shift", Description: "Shifts of a register, idempotent by counter and number"},
 			{Name: "station", Description: "Health and live events"},
 			{Name: "page", Description: "Sessions of the cashier's page"},
 		},
@@ -61,6 +63,9 @@ func (s *Server) routes(mux *http.ServeMux) huma.API {
 	s.customerRoutes(api)
 	s.saleRoutes(api)
 	s.refundRoutes(api)
+	s.cardRoutes(api)
+	s.shiftRoutes(api)
+	s.statementRoutes(api)
 	s.stationRoutes(api)
 	s.pageRoutes(api)
 	schemas := api.OpenAPI().Components.Schemas.Map()
@@ -77,8 +82,8 @@ func (s *Server) routes(mux *http.ServeMux) huma.API {
 
 // answered are the schemas of answers and events; those of calls stay closed, so that a misspelt name is refused.
 var answered = []string{
-	"Customer", "Link", "Ledger", "Problem", "FieldError", "Programme", "Quote", "Refund", "Refusal", "Reset", "Sale", "SaleEvent", "SaleList",
-	"Scan", "Scanner", "SignInCode", "Station", "Status", "StatusEvent", "Text",
+	"Benefit", "CashierTotals", "Customer", "IssuedCard", "Link", "Ledger", "Lot", "Mismatch", "Month", "Operation", "Problem", "FieldError", "Programme", "Promo", "Quote", "Refund", "Refusal", "Reset", "RefundEvent", "Sale", "SaleEvent", "SaleList",
+	"Scan", "Scanner", "Shift", "SignInCode", "Statement", "Station", "Status", "StatusEvent", "Sums", "Text", "Tier", "Totals",
 }
 
 // operation describes a call; every one may answer with a problem.
@@ -137,7 +142,7 @@ func (s *Server) customerRoutes(api huma.API) {
 			if err != nil {
 				return nil, s.refuse(err)
 			}
-			return &out[quoteBody]{quoteBodyOf(quote, s.zone)}, nil
+			return &out[quoteBody]{quoteBodyOf(quote, q.Receipt.Promo, s.zone)}, nil
 		})
 }
 
@@ -184,7 +189,7 @@ func eventSchema(reg huma.Registry) *huma.Schema {
 		body reflect.Type
 	}{
 		{"scan", reflect.TypeFor[scanBody]()}, {"scanner", reflect.TypeFor[scannerBody]()}, {"hq", reflect.TypeFor[linkBody]()},
-		{"sale", reflect.TypeFor[saleEventBody]()}, {"status", reflect.TypeFor[statusEventBody]()}, {"reset", reflect.TypeFor[resetBody]()},
+		{"sale", reflect.TypeFor[saleEventBody]()}, {"refund", reflect.TypeFor[refundEventBody]()}, {"status", reflect.TypeFor[statusEventBody]()}, {"reset", reflect.TypeFor[resetBody]()},
 	} {
 		events = append(events, &huma.Schema{
 			Type: huma.TypeObject, Title: "Event " + e.name, Required: []string{"id", "event", "data"},

@@ -31,7 +31,47 @@ func receiptText(s *loyalty.Sale, zone *time.Location) string {
 	}
 	t.row("Всего баллов", points(s.Total))
 	t.row("Доступно для списания", points(s.Avail))
+	if e := s.Expiring; e.Amount > 0 {
+		// The points are gone at this moment, the start of a day: the day before is the last one.
+		t.row("Сгорит после "+day(e.Expires.Add(-time.Millisecond), zone), points(e.Amount))
+	}
+	if s.State != loyalty.SaleCancelled {
+		t.tier(s.Quote.Progress)
+	}
 	return t.String()
+}
+
+// tier says where the customer stands, and how far the next tier is.
+func (t *text) tier(p loyalty.Progress) {
+	if p.Tier.RU == "" {
+		return
+	}
+	t.row("Уровень", title(p.Tier.RU))
+	if p.Next.RU == "" {
+		return
+	}
+	unit, need := "руб.", loyalty.Kopecks(p.Need).String()
+	if p.Unit == loyalty.Fuel {
+		unit, need = "л", loyalty.Millilitres(p.Need).String()
+	}
+	t.row("До уровня "+title(p.Next.RU)+", "+unit, comma(need))
+}
+
+// title is a programme's own word as a receipt printer can print it.
+func title(s string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		switch {
+		case r >= ' ' && r < 0x7f, r >= 'А' && r <= 'я', r == 'Ё', r == 'ё':
+			return r
+		case r == '«', r == '»':
+			return '"'
+		case r == '–', r == '—':
+			return '-'
+		}
+		return '?'
+	}, s))
+	const most = 24
+	return string(runes[:min(len(runes), most)])
 }
 
 type text struct{ strings.Builder }

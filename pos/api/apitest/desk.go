@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/pos/api"
 )
@@ -29,13 +30,28 @@ type Desk struct {
 	cells map[loyalty.AccountID]loyalty.Cell
 	sales map[loyalty.SaleID]*loyalty.Sale
 	order []loyalty.SaleID
+	away  map[saleKey]*loyalty.Sale          // of other stations, that were refunded here
+	other map[saleKey]*loyalty.SaleElsewhere // what headquarters has of other stations' sales
 	seq   loyalty.Seq
 	held  []entry // what HQ has not had yet
+
+	journal []entry
+	issued  map[loyalty.CardNumber]*loyalty.Issued
+	shifts  map[loyalty.ShiftID]*loyalty.Shift
+	sealed  map[loyalty.CardNumber][]byte
+	heard   []loyalty.Operation // that only headquarters has
+	key     form.Key
+	secret  form.Identity
+}
+
+type saleKey struct {
+	station loyalty.StationID
+	id      loyalty.SaleID
 }
 
 type entry struct {
-	seq  loyalty.Seq
-	body loyalty.Body
+	seq loyalty.Seq
+	loyalty.Entry
 }
 
 var (
@@ -69,6 +85,10 @@ func New(at time.Time) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
+	key, secret, err := newKey()
+	if err != nil {
+		return nil, err
+	}
 	return &Desk{
 		now: loyalty.At(at), programme: p,
 		status: api.Status{
@@ -80,7 +100,9 @@ func New(at time.Time) (*Desk, error) {
 		},
 		cards: make(map[loyalty.CardNumber]loyalty.Card), hq: make(map[loyalty.AccountID]*loyalty.Record),
 		local: make(map[loyalty.AccountID]*loyalty.Local), cells: make(map[loyalty.AccountID]loyalty.Cell),
-		sales: make(map[loyalty.SaleID]*loyalty.Sale),
+		sales: make(map[loyalty.SaleID]*loyalty.Sale), away: make(map[saleKey]*loyalty.Sale), other: make(map[saleKey]*loyalty.SaleElsewhere),
+		issued: make(map[loyalty.CardNumber]*loyalty.Issued), shifts: make(map[loyalty.ShiftID]*loyalty.Shift),
+		sealed: make(map[loyalty.CardNumber][]byte), key: key, secret: secret,
 	}, nil
 }
 
@@ -229,22 +251,26 @@ func (d *Desk) Quote(_ context.Context, q api.QuoteRequest) (loyalty.Quote, erro
 
 // OpenSale opens a sale.
 func (d *Desk) OpenSale(_ context.Context, r *loyalty.OpenRequest) (*loyalty.Sale, error) {
-	return d.do(r.Sale, r.Card, r.Redeem, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Open(r, at) })
+	return d.do(r.Sale, r.Card, r.Redeem, r.Who, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Open(r, at) })
 }
 
 // CloseSale closes a sale.
 func (d *Desk) CloseSale(_ context.Context, r *loyalty.CloseRequest) (*loyalty.Sale, error) {
-	return d.do(r.Sale, r.Card, r.Redeem, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Close(r, at) })
+	return d.do(r.Sale, r.Card, r.Redeem, r.Who, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Close(r, at) })
 }
 
 // VoidSale voids a sale.
 func (d *Desk) VoidSale(_ context.Context, r *loyalty.VoidRequest) (*loyalty.Sale, error) {
-	return d.do(r.Sale, "", 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Cancel(r, at) })
+	return d.do(r.Sale, "", 0, r.Who, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Cancel(r, at) })
 }
 
-// RefundSale refunds a sale.
+// RefundSale refunds a sale: of another station, what headquarters has of it.
 func (d *Desk) RefundSale(_ context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
-	return d.do(r.Sale, "", 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Refund(r, at) })
+	refund := func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Refund(r, at) }
+	if r.Station == 0 || r.Station == d.status.Station {
+		return d.do(r.Sale, "", 0, r.Who, refund)
+	}
+	return d.refundAway(r, refund)
 }
 
 // Sale tells a sale as it stands.
@@ -278,10 +304,10 @@ func (d *Desk) Unresolved(limit int) ([]*loyalty.Sale, error) {
 	return open, nil
 }
 
+type step func(*loyalty.Books, loyalty.Place) (*loyalty.Sale, loyalty.Body, error)
+
 // do runs one operation as the ledger does: on a private copy of the books, written back only if it is accepted.
-func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Points,
-	op func(*loyalty.Books, loyalty.Place) (*loyalty.Sale, loyalty.Body, error),
-) (*loyalty.Sale, error) {
+func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Points, who loyalty.Who, op step) (*loyalty.Sale, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
@@ -293,14 +319,15 @@ func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Point
 		d.topUp(c.Account, want)
 	}
 	b := d.books(card, id)
-	var random [10]byte
-	binary.BigEndian.PutUint64(random[:], uint64(d.seq+1))
-	sale, body, err := op(&b, loyalty.Place{Epoch: Epoch, Seq: d.seq + 1, Op: loyalty.NewOpID(d.now, random), At: d.now})
+	at := d.place()
+	sale, body, err := op(&b, at)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
-		d.seq++
+		if err := d.append(at, who, sale.Quote.Programme, body); err != nil {
+			return nil, err
+		}
 		if d.sales[id] == nil {
 			d.order = append(d.order, id)
 		}
@@ -310,7 +337,6 @@ func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Point
 			d.cells[b.Card.Account] = b.Cell
 			*d.local[b.Card.Account] = b.Local
 		}
-		d.held = append(d.held, entry{d.seq, body})
 		d.ship()
 	}
 	if d.lose != nil {
@@ -320,8 +346,30 @@ func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Point
 	return &c, nil
 }
 
+func (d *Desk) place() loyalty.Place {
+	var random [10]byte
+	binary.BigEndian.PutUint64(random[:], uint64(d.seq+1))
+	return loyalty.Place{Epoch: Epoch, Seq: d.seq + 1, Op: loyalty.NewOpID(d.now, random), At: d.now}
+}
+
+// append writes an entry and counts it into its shift; a shift that is closed refuses it.
+func (d *Desk) append(at loyalty.Place, who loyalty.Who, programme uint32, body loyalty.Body) error {
+	e := entry{at.Seq, loyalty.Entry{
+		At: at.At, Op: at.Op, Cashier: who.Cashier, Shift: who.Shift, Counter: who.Counter, Programme: programme, Body: body,
+	}}
+	if id, ok := loyalty.ShiftOf(&e.Entry); ok {
+		if s := d.shifts[id]; s != nil && s.Closed {
+			return loyalty.ShiftEnded
+		}
+		d.shifts[id] = loyalty.NoteShift(d.shifts[id], Epoch, at.Seq, &e.Entry)
+	}
+	d.seq++
+	d.journal, d.held = append(d.journal, e), append(d.held, e)
+	return nil
+}
+
 func (d *Desk) books(card loyalty.CardNumber, id loyalty.SaleID) loyalty.Books {
-	b := loyalty.Books{Programme: d.programme, Frozen: d.frozen}
+	b := loyalty.Books{Station: d.status.Station, Programme: d.programme, Frozen: d.frozen, Issued: d.issued[card] != nil}
 	b.Card, b.Known = d.cards[card]
 	if b.Known {
 		b.Local, b.Cell = d.local[b.Card.Account].Clone(), d.cells[b.Card.Account]
@@ -338,11 +386,13 @@ func (d *Desk) books(card loyalty.CardNumber, id loyalty.SaleID) loyalty.Books {
 	return b
 }
 
-func (d *Desk) key() loyalty.CellKey { return loyalty.CellKey{Station: d.status.Station, Epoch: Epoch} }
+func (d *Desk) cell() loyalty.CellKey {
+	return loyalty.CellKey{Station: d.status.Station, Epoch: Epoch}
+}
 
 func (d *Desk) topUp(id loyalty.AccountID, want loyalty.Points) {
 	c := d.cells[id]
-	c.Grant(d.hq[id].TopUp(d.key(), c.Statement(), want, d.now))
+	c.Grant(d.hq[id].TopUp(d.cell(), c.Statement(), want, d.now))
 	d.cells[id] = c
 }
 
@@ -352,11 +402,18 @@ func (d *Desk) ship() {
 		return
 	}
 	for _, e := range d.held {
-		id, _ := loyalty.Subject(e.body)
-		if id == 0 {
+		if c, ok := e.Body.(loyalty.CardIssued); ok {
+			d.open(c)
 			continue
 		}
-		if _, err := d.hq[id].Post(d.key(), e.seq, &loyalty.Entry{At: d.now, Body: e.body}); err != nil {
+		id, card := loyalty.Subject(e.Body)
+		if id == 0 {
+			id = d.cards[card].Account // the station did not know the card when it wrote the entry
+		}
+		if _, alert := e.Body.(loyalty.Alerted); alert || d.hq[id] == nil {
+			continue
+		}
+		if _, err := d.hq[id].Post(d.cell(), e.seq, &e.Entry); err != nil {
 			panic(err) // the domain has accepted the entry: headquarters, by the same code, must
 		}
 		d.learn(id)
@@ -369,5 +426,5 @@ func (d *Desk) learn(id loyalty.AccountID) {
 	if n := len(d.held); n > 0 && !d.status.HQ.Online {
 		applied = d.held[0].seq - 1
 	}
-	d.local[id].Learn(d.hq[id].Snapshot(d.key(), applied, d.now))
+	d.local[id].Learn(d.hq[id].Snapshot(d.cell(), applied, d.now))
 }

@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/wire"
+	"github.com/azs-edge/azs-edge/sync/wire/pb"
+)
+
+// RefundSale gives a closed sale back, or a part of it. A sale of this station is refunded with or without headquarters,
+// and with it whatever other stations have given back of the sale counts as well; a sale of another station needs its
+// word. A refund that was made before is answered without asking anybody.
+func (d *Desk) RefundSale(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	s, err := d.refund(ctx, r)
+	return s, d.logged(ctx, "refund", r.Sale, err)
+}
+
+func (d *Desk) refund(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.Sale, error) {
+	origin := d.ledger.Station()
+	if own := r.Station == 0 || r.Station == origin; own {
+		if s, err := d.ledger.Sale(r.Sale); err == nil && s.Refund(r.Refund) != nil {
+			return d.ledger.RefundSale(ctx, r, nil)
+		}
+	} else {
+		if s, err := d.ledger.RefundSale(ctx, r, nil); !errors.Is(err, loyalty.Offline) {
+			return s, err
+		}
+		origin = r.Station
+	}
+	x, err := d.elsewhere(ctx, origin, r.Sale)
+	switch {
+	case err == nil:
+		d.learnHolder(ctx, x)
+	case origin == d.ledger.Station():
+		d.log.InfoContext(ctx, "a sale is refunded by what this station knows of it", "sale", r.Sale, "err", err)
+	default:
+		return nil, err
+	}
+	return d.ledger.RefundSale(ctx, r, x)
+}
+
+// elsewhere asks headquarters what it has of a sale. That it has nothing is no error: nil is answered.
+func (d *Desk) elsewhere(ctx context.Context, station loyalty.StationID, id loyalty.SaleID) (*loyalty.SaleElsewhere, error) {
+	a, err := d.ask(ctx, &pb.Ask{Sale: &pb.SaleRef{Station: uint32(station), Sale: string(id)}})
+	if err != nil {
+		return nil, err
+	}
+	x := &loyalty.SaleElsewhere{Station: station}
+	m := a.Sale
+	if m == nil {
+		return x, nil
+	}
+	if m.Station != uint32(station) {
+		return nil, fmt.Errorf("headquarters answered of station %d, not %d: %w", m.Station, station, loyalty.Offline)
+	}
+	if len(m.Closed) > 0 {
+		if x.Closed, err = decodeEntry(m.Closed); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range m.Refunds {
+		e, err := decodeEntry(f.Entry)
+		if err != nil {
+			return nil, err
+		}
+		x.Refunds = append(x.Refunds, loyalty.RefundElsewhere{
+			Station: loyalty.StationID(f.Station), Epoch: loyalty.Epoch(f.Epoch), Seq: loyalty.Seq(f.Seq), Entry: e,
+		})
+	}
+	return x, nil
+}
+
+// decodeEntry reads an entry that headquarters has told. One that this version cannot read is as good as no answer.
+func decodeEntry(b []byte) (*loyalty.Entry, error) {
+	e, err := wire.DecodeEntry(b)
+	if err != nil {
+		return nil, fmt.Errorf("headquarters told of an entry that cannot be read (%w): %w", err, loyalty.Offline)
+	}
+	return e, nil
+}
+
+// learnHolder has the station learn the account of a sale that it does not know, so that the customer is told the balance.
+func (d *Desk) learnHolder(ctx context.Context, x *loyalty.SaleElsewhere) {
+	if x.Closed == nil {
+		return
+	}
+	_, card := loyalty.Subject(x.Closed.Body)
+	if b, err := d.ledger.Lookup(card); err != nil || b.Known {
+		return
+	}
+	if err := d.refresh(ctx, card); err != nil {
+		d.log.InfoContext(ctx, "headquarters said nothing of a card that is new here", "card", card, "err", err)
+	}
+}
+
+// ask puts a question to headquarters and turns its refusal into an error.
+func (d *Desk) ask(ctx context.Context, q *pb.Ask) (*pb.Answer, error) {
+	if !d.hq.Online() {
+		return nil, loyalty.Offline
+	}
+	a, err := d.hq.Ask(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if a.Refusal != "" {
+		return nil, loyalty.Refusal(a.Refusal)
+	}
+	return a, nil
+}
