@@ -297,9 +297,8 @@ func (p *posting) applyOne(l *line) {
 	switch {
 	case r == nil && moves(l.entry.Body):
 		l.Outcome, l.Reason = SetAside, "no such account"
-		if l.Account == 0 {
-			l.Reason = string(loyalty.UnknownCard)
-			_, l.Waits = loyalty.Subject(l.entry.Body)
+		if _, card := loyalty.Subject(l.entry.Body); l.Account == 0 || l.Account >= FirstGiven && card != "" {
+			l.Reason, l.Waits = string(loyalty.UnknownCard), card
 		}
 		l.Account = 0
 	case r == nil:

@@ -51,6 +51,7 @@ type Journal struct {
 	Entries [][]byte
 	Hashes  []wire.Hash // Hashes[0] is the genesis
 	Cells   map[loyalty.AccountID]*loyalty.Cell
+	Forms   []wire.Form // that travel beside their entries
 	ops     uint64
 }
 
@@ -65,6 +66,7 @@ func NewJournal(tb testing.TB, station loyalty.StationID) *Journal {
 func (j *Journal) Begin(epoch loyalty.Epoch) {
 	j.Epoch = epoch
 	j.Nonce = wire.Nonce{byte(j.Station), byte(epoch), 7}
+	j.Forms = nil
 	j.Entries, j.Hashes = nil, []wire.Hash{wire.Genesis(j.Station, epoch, j.Nonce)}
 	j.Cells = map[loyalty.AccountID]*loyalty.Cell{}
 }
@@ -149,6 +151,16 @@ func (j *Journal) Sale(account loyalty.AccountID, card loyalty.CardNumber, redee
 	return s
 }
 
+// Issue gives out a card, with a form unless that is empty.
+func (j *Journal) Issue(card loyalty.CardNumber, kind loyalty.CardKind, of loyalty.CardNumber, replaces bool, form string) loyalty.OpID {
+	r := loyalty.IssueRequest{Sealed: []byte(form)}
+	op := j.Append(loyalty.CardIssued{Card: card, Kind: kind, For: of, Replaces: replaces, Form: r.Hash()})
+	if form != "" {
+		j.Forms = append(j.Forms, wire.Form{Seq: loyalty.Seq(len(j.Entries)), Bytes: []byte(form)})
+	}
+	return op
+}
+
 // Return hands the account's surplus back.
 func (j *Journal) Return(account loyalty.AccountID) {
 	c := j.Cell(account)
@@ -168,7 +180,7 @@ func (j *Journal) Hello() *hq.Hello {
 
 // Batch is the entries from first through last, as they arrive.
 func (j *Journal) Batch(first, last int) *hq.Batch {
-	payload, _, _, err := wire.SealBatch(j.Epoch, loyalty.Seq(first), j.Hashes[first-1], j.Entries[first-1:last])
+	payload, _, _, err := wire.SealBatch(j.Epoch, loyalty.Seq(first), j.Hashes[first-1], j.Entries[first-1:last], j.Forms...)
 	if err != nil {
 		j.tb.Fatalf("seal a batch: %v", err)
 	}

@@ -234,13 +234,10 @@ func Run(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"hello of an earlier boot that comes late", testLateBoot},
 		{"failed rule", testFailedRule},
 		{"catalogue", testCatalogue},
-		{"history of an account", testHistory},
-		{"programmes of all versions", testProgrammesKept},
-		{"forms", testForms},
-		{"refunds of a sale", testRefundsOf},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(NewBench(t, newLab(t))) })
 	}
 	runOwn(t, newLab)
+	runCounter(t, newLab)
 	t.Run("model", func(t *testing.T) { testModel(t, newLab) })
 }
