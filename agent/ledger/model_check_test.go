@@ -120,7 +120,7 @@ func (w *world) check(t *rapid.T) {
 			t.Fatal(err)
 		}
 		id, _ := loyalty.Subject(e.Body)
-		if x, ok := loyalty.PostingOf(p.Epoch, from+loyalty.Seq(i), e); ok && !w.ops[e.Op] {
+		if x, ok := loyalty.PostingOf(p.Epoch, from+loyalty.Seq(i), e); ok && id != 0 && !w.ops[e.Op] {
 			a := books[id]
 			if err := a.Post(x); err != nil {
 				t.Fatalf("account %d cannot pay for entry %d: %v", id, from+loyalty.Seq(i), err)
