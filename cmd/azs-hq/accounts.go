@@ -14,8 +14,11 @@ import (
 )
 
 func newAccountsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "accounts", Short: "Look at accounts", Args: cobra.NoArgs, RunE: help}
-	cmd.AddCommand(newAccountsShowCmd(), newAccountsListCmd())
+	cmd := &cobra.Command{Use: "accounts", Short: "Look at accounts and change them", Args: cobra.NoArgs, RunE: help}
+	cmd.AddCommand(
+		newAccountsShowCmd(), newAccountsListCmd(), newAccountsSetCmd(), newAccountsAdjustCmd(), newAccountsAdvanceCmd(), newAccountsExpiringCmd(),
+		newAccountsCloseCmd(), newAccountsForgetCmd(), newAccountsActCmd(),
+	)
 	return cmd
 }
 

@@ -18,18 +18,26 @@ import (
 )
 
 // beginning is what init writes down.
-type beginning struct{ Broker, Store, Listen, TokenFile, Metrics string }
+type beginning struct{ Broker, Store, Listen, TokenFile, Metrics, ActKey, Forms string }
 
 func newInitCmd() *cobra.Command {
 	var broker string
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Begin new headquarters: a configuration, a token and an empty store",
+		Short: "Begin new headquarters: a configuration, keys and an empty store",
 		Long: `Writes a configuration file with a word on every key that is likely to be needed next, a token for
-those who call the HTTP API, and an empty store. Where the configuration file is named (--config or
-AZSHQ_CONFIG) the token and the store are put beside it.
+those who call the HTTP API, an empty store, and two keys. Where the configuration file is named
+(--config or AZSHQ_CONFIG) they are put beside it.
 
-An existing configuration is never overwritten; a token or a store that is there is kept.`,
+The key of acts signs what ` + "`azs-hq accounts close` and `forget`" + ` state; its public half, the file
+that ends in .pub, is for whoever verifies an act.
+
+The identity of forms opens what new customers write at the counter. Stations seal it to the
+recipient that is printed here and cannot read it back, nor can azs-hq: only whoever has the file.
+Move the file to a place that is not on the network, with a copy in a safe: without it no form is
+ever read again, and whoever else has it reads all of them.
+
+An existing configuration is never overwritten; keys or a store that are there are kept.`,
 		Example: `  azs-hq init --broker tls://mqtt.example:8883
   azs-hq init --config ./hq.yaml --broker tcp://127.0.0.1:1883`,
 		Args: cobra.NoArgs,
@@ -52,9 +60,13 @@ An existing configuration is never overwritten; a token or a store that is there
 // begin finds where everything goes: what flags say, else the system's places, else beside the configuration.
 func begin(cmd *cobra.Command, path, broker string) (*beginning, error) {
 	c := config.DefaultHQ()
-	b := &beginning{Broker: broker, Store: c.Store.Path, Listen: c.HTTP.Listen, TokenFile: c.HTTP.TokenFile, Metrics: c.Metrics.Listen}
+	b := &beginning{
+		Broker: broker, Store: c.Store.Path, Listen: c.HTTP.Listen, TokenFile: c.HTTP.TokenFile, Metrics: c.Metrics.Listen,
+		ActKey: c.Accounts.ActKeyFile, Forms: filepath.Join(filepath.Dir(path), "forms.identity"),
+	}
 	if path != config.HQPath() {
-		b.Store, b.TokenFile = filepath.Join(filepath.Dir(path), "hq.db"), filepath.Join(filepath.Dir(path), "hq.token")
+		beside := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
+		b.Store, b.TokenFile, b.ActKey, b.Forms = beside("hq.db"), beside("hq.token"), beside("hq.acts.key"), beside("hq.forms.identity")
 	}
 	for flag, into := range map[string]*string{"store": &b.Store, "token-file": &b.TokenFile} {
 		if f := cmd.Flag(flag); f.Changed {
@@ -93,6 +105,10 @@ http:                     # what the commands call while azs-hq runs; this machi
 # programme:
 #   file: bonus.yaml      # published when azs-hq starts, if its version is newer than the one in force
 
+accounts:
+  advance_at: "03:30"     # expiry, activation and tiers are written down daily, by this machine's clock
+  act_key_file: {{yaml .ActKey}}   # signs the acts of closed accounts
+
 metrics:
   listen: {{yaml .Metrics}}   # /metrics for Prometheus, and /healthz
 
@@ -101,7 +117,7 @@ log:
   format: text            # text, json
 `))
 
-// write makes token, store and configuration. The configuration comes last: where it is, everything is.
+// write makes token, keys, store and configuration. The configuration comes last: where it is, everything is.
 func (b *beginning) write(cmd *cobra.Command, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return withHint(fmt.Errorf("%s is there already", path), "edit it, and check it with `azs-hq config check`; or move it away and run init again")
@@ -122,6 +138,13 @@ func (b *beginning) write(cmd *cobra.Command, path string) error {
 	if _, err := ensureToken(b.TokenFile, rand.Text); err != nil {
 		return err
 	}
+	if err := ensureActKey(b.ActKey); err != nil {
+		return err
+	}
+	recipient, err := ensureFormsIdentity(b.Forms)
+	if err != nil {
+		return err
+	}
 	store, err := embedded.Open(embedded.Config{Path: b.Store})
 	if err != nil {
 		return withHint(err, "name a file that can be written with --store")
@@ -132,7 +155,10 @@ func (b *beginning) write(cmd *cobra.Command, path string) error {
 	if err := writeNew(path, src.Bytes(), 0o640); err != nil {
 		return withHint(fmt.Errorf("write the configuration: %w", err), hint)
 	}
-	cmd.Printf("configuration  %s\ntoken          %s\nstore          %s\n", path, b.TokenFile, b.Store)
+	cmd.Printf("configuration  %s\ntoken          %s\nstore          %s\nkey of acts    %s\n  public half  %s\nforms open by  %s\nforms key      %s\n",
+		path, b.TokenFile, b.Store, b.ActKey, publicPath(b.ActKey), b.Forms, recipient)
+	cmd.PrintErrf("hint: write `forms_key: %s` under `cards:` in the stations' configuration, and keep %s off this machine:\n"+
+		"hint: move it to a medium in a safe, with a copy in another; without it the forms of new customers cannot be read\n", recipient, b.Forms)
 	if path != config.HQPath() && os.Getenv("AZSHQ_CONFIG") == "" {
 		cmd.PrintErrf("hint: `export AZSHQ_CONFIG=%s`, and every command reads it\n", path)
 	}

@@ -91,11 +91,14 @@ and then, in another terminal:
 	})
 	root.AddCommand(
 		newAccountsCmd(),
+		newActCmd(),
 		newAlarmsCmd(),
+		newCardsCmd(),
 		newConfigCmd(),
 		newExportCmd(),
 		newImportCmd(),
 		newInitCmd(),
+		newPartnersCmd(),
 		newProgrammeCmd(),
 		newQuarantineCmd(),
 		newRunCmd(),

@@ -140,6 +140,9 @@ func runHQ(ctx context.Context, c config.HQ, mode runMode, log *slog.Logger) (er
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return receiver.Run(ctx) })
 	work.Go(func() error { return serve(ctx, c.HTTP.Listen, newAdmin(store, books, token, log)) })
+	if daily := newDaily(c, store, books, metrics, log); daily != nil {
+		work.Go(func() error { return daily.Run(ctx) })
+	}
 	if c.Metrics.Listen != "" {
 		work.Go(func() error { return serve(ctx, c.Metrics.Listen, watch(receiver, books, metrics)) })
 	}
@@ -147,6 +150,18 @@ func runHQ(ctx context.Context, c config.HQ, mode runMode, log *slog.Logger) (er
 	err = work.Wait()
 	log.Info("headquarters have stopped")
 	return err
+}
+
+// newDaily is the scheduled work, or nil if the configuration wants none.
+func newDaily(c config.HQ, store *embedded.Store, books *hq.Books, m *hq.Metrics, log *slog.Logger) *hq.Daily {
+	at, err := time.Parse("15:04", c.Accounts.AdvanceAt)
+	if err != nil { // the configuration has been checked: it is empty
+		return nil
+	}
+	return hq.NewDaily(hq.DailyConfig{
+		Books: books, Catalogue: store, At: time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute,
+		File: c.Store.Path + ".advanced", Log: log, Metrics: hq.NewDailyMetrics(m.Registry),
+	})
 }
 
 // firstProgramme publishes the configured programme if it is newer than the one in force.

@@ -21,7 +21,8 @@ type Line struct {
 	At      string            `json:"at"` // headquarters' clock
 	Outcome string            `json:"outcome"`
 	Reason  string            `json:"reason,omitempty"`
-	Late    bool              `json:"late,omitempty"` // it was quarantined, and takes effect here
+	Late    bool              `json:"late,omitempty"`  // it was quarantined, and takes effect here
+	Alert   bool              `json:"alert,omitempty"` // a person should look at it
 	Account loyalty.AccountID `json:"account,omitempty"`
 	Hash    string            `json:"hash"`
 	Entry   *Entry            `json:"entry,omitempty"` // none if it cannot be read
@@ -60,7 +61,7 @@ var clockNames = [...]string{"good", "unsure", "behind", "ahead"}
 
 func lineOf(l *hq.Line) Line {
 	out := Line{
-		Pos: l.Pos, Place: l.Place, At: l.At.String(), Outcome: l.Outcome.String(), Reason: l.Reason, Late: l.Late(), Account: l.Account,
+		Pos: l.Pos, Place: l.Place, At: l.At.String(), Outcome: l.Outcome.String(), Reason: l.Reason, Late: l.Late(), Alert: l.Alert, Account: l.Account,
 		Hash: hex.EncodeToString(l.Hash[:]),
 	}
 	e, err := wire.DecodeEntry(l.Bytes)
@@ -121,6 +122,8 @@ type Account struct {
 	Available string            `json:"available"`      // active, and promised to no station
 	Promised  string            `json:"promised"`       // rights outstanding at stations
 	Debt      string            `json:"debt,omitempty"` // that refunds have left to pay
+	Joined    string            `json:"joined,omitempty"`
+	RedeemOn  bool              `json:"redeem_on,omitempty"` // the customer has switched redeeming on
 	Version   uint64            `json:"version"`
 	Lots      []Lot             `json:"lots,omitempty"`
 	Cells     []Cell            `json:"cells,omitempty"`
@@ -159,6 +162,7 @@ func accountOf(r *loyalty.Record, at loyalty.Instant) Account {
 	a := Account{
 		ID: r.Account.ID, State: r.Account.State, Total: r.Account.Total(at).String(), Promised: out.String(),
 		Available: max(0, r.Account.Spendable(at)-out).String(), Version: r.Version,
+		Joined: momentOf(r.Account.Joined), RedeemOn: r.Account.RedeemOn,
 	}
 	if r.Account.Debt > 0 {
 		a.Debt = r.Account.Debt.String()
@@ -223,48 +227,4 @@ type Alarm struct {
 	hq.Alarm
 	First string `json:"first"`
 	Last  string `json:"last"`
-}
-
-// poll is how often a stream that is followed looks for more.
-const poll = 200 * time.Millisecond
-
-// stream writes JSON lines from a position on, and goes on for ever if asked to follow.
-func (h *handler) stream(w http.ResponseWriter, r *http.Request) error {
-	after, err := number(r, "after", 0)
-	if err != nil {
-		return err
-	}
-	follow := r.URL.Query().Get("follow") == "true"
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	enc := json.NewEncoder(w)
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for {
-		lines, err := h.Catalogue.Lines(r.Context(), after, maxPage)
-		if err != nil {
-			return err
-		}
-		for _, l := range lines {
-			if err := enc.Encode(lineOf(l)); err != nil {
-				return nil // the caller has gone
-			}
-			after = l.Pos
-		}
-		if len(lines) == maxPage {
-			continue
-		}
-		if !follow {
-			return nil
-		}
-		if len(lines) > 0 {
-			if err := http.NewResponseController(w).Flush(); err != nil {
-				return nil // the caller has gone
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-r.Context().Done():
-			return nil
-		}
-	}
 }
