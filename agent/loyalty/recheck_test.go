@@ -15,13 +15,21 @@ func drawSale(t *rapid.T, tb testing.TB) (*loyalty.Books, loyalty.Account, *loya
 	b := books(tb)
 	b.Programme = drawRich(t, false)
 	b.Programme.Version = 7
+	b.Programme.NoEarnBy = rapid.SampledFrom([][]loyalty.Tender{nil, {loyalty.FuelCard}}).Draw(t, "never earn by")
+	b.Programme.Campaigns = append(b.Programme.Campaigns, loyalty.Campaign{
+		Name: "code", From: 1, Until: noon(12, 31), Activation: -1, Points: 700, LifeDays: 3, Promo: &loyalty.Promo{Codes: []string{"HELLO", "HULLO"}},
+	})
 	b.Local.Snapshot.Account.Count(loyalty.Tally{Counter: "tier", From: 1, Amount: rapid.Int64Range(1, 100_000).Draw(t, "litres before")})
-	for _, c := range []loyalty.Counter{"points:day", "rule:r0:day", "campaign:c0"} {
+	for _, c := range []loyalty.Counter{"points:day", "rule:r0:day", "campaign:c0", "code:HELLO"} {
+		if !rapid.Bool().Draw(t, "has "+string(c)) {
+			continue
+		}
 		b.Local.Snapshot.Account.Count(loyalty.Tally{Counter: c, From: 1, Amount: rapid.Int64Range(1, 50_000).Draw(t, string(c))})
 	}
 	before := b.Local.Current()
 	r := drawReceipt(t, 100_000)
 	r.Tender = rapid.SampledFrom([]loyalty.Tender{loyalty.Cash, loyalty.Cashless}).Draw(t, "tender")
+	r.Promo = rapid.SampledFrom([][]string{nil, {"hello"}, {"hullo", "HELLO"}}).Draw(t, "promo")
 	q, err := b.Quote(&r, 0, place(2).At)
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +42,9 @@ func drawSale(t *rapid.T, tb testing.TB) (*loyalty.Books, loyalty.Account, *loya
 		}
 		c.Card = ""
 		c.Redeem = loyalty.Points(rapid.Int64Range(0, int64(redeem)).Draw(t, "of it"))
+	}
+	if rapid.Bool().Draw(t, "several pay") {
+		drawPayments(t, &c.Receipt, r.Total()-loyalty.Kopecks(c.Redeem))
 	}
 	_, body, err := b.Close(c, place(2))
 	if err != nil {
@@ -59,9 +70,11 @@ func TestRecheckOfWhatBooksPriceIsTheSame(t *testing.T) {
 func TestRecheckWithAnotherStanding(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b, _, e := drawSale(rt, t)
-		a := loyalty.Account{ID: account, Lots: drawLots(rt, 1_000_000)}
-		a.Lots = nil
-		for _, c := range []loyalty.Counter{"tier", "points:day", "points:month", "rule:r0:day", "rule:r1:month", "campaign:c0", "campaign:c1"} {
+		a := loyalty.Account{ID: account}
+		if held := rapid.Int64Range(0, 1_000_000).Draw(rt, "held"); held > 0 {
+			a.Lots = []loyalty.Lot{{Amount: loyalty.Points(held)}}
+		}
+		for _, c := range []loyalty.Counter{"tier", "points:day", "points:month", "rule:r0:day", "rule:r1:month", "campaign:c0", "campaign:c1", "code:HELLO", "code:HULLO"} {
 			if rapid.Bool().Draw(rt, string(c)) {
 				a.Count(loyalty.Tally{Counter: c, From: 1, Amount: rapid.Int64Range(1, 100_000).Draw(rt, "stands at")})
 			}
@@ -210,5 +223,25 @@ campaigns:
 	}
 	if f := recheck(b, &before, &loyalty.Entry{Body: loyalty.SaleVoided{}}); f.Verdict != loyalty.VerdictSame {
 		t.Errorf("of what prices nothing: %s", f)
+	}
+}
+
+// A station that did not know the card priced it as nobody's: headquarters, which knows whose it is, sees that.
+func TestRecheckOfACardTheStationDidNotKnow(t *testing.T) {
+	b := books(t)
+	b.Programme = programme(t, "unknown_card: accrue\ntiers: {window: this_month, levels: [{name: a, from: 0}, {name: b, from: 10}]}\nearn: [{fuel: ['*'], points: {a: 1, b: 2}}]")
+	b.Known, b.Card = false, loyalty.Card{Number: card}
+	known := b.Local.Current()
+	known.Count(loyalty.Tally{Counter: "tier", From: 1, Amount: 1 << 40})
+	body := mustClose(t, b, &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: receipt(fuel("ДТ", 10_000, 700_00))})
+	e := &loyalty.Entry{At: place(2).At, Programme: 7, Body: body}
+	c := loyalty.Card{Number: card, Account: account}
+	if f := loyalty.Recheck(b.Programme, b.Station, &c, &known, e); f.Verdict != loyalty.VerdictSame {
+		t.Errorf("%s: %s", f.Verdict, f)
+	}
+	body.Account = account // and one that says it knew
+	e.Body = body
+	if f := loyalty.Recheck(b.Programme, b.Station, &c, &known, e); f.Verdict != loyalty.VerdictStanding {
+		t.Errorf("%s: %s", f.Verdict, f)
 	}
 }
