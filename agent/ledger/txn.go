@@ -33,10 +33,18 @@ func (t *txn) bucket(name string) *bolt.Bucket {
 	}
 	b := t.tx.Bucket([]byte(name))
 	if b != nil {
+		if name == bucketSale {
+			b.FillPercent = salesFill
+		}
 		t.buckets[name] = b
 	}
 	return b
 }
+
+// salesFill is how full pages of sales are left when they are split. Where a register numbers its sales in order, what is
+// left free is never used; where ids are random, too little left free makes many small pages: 345 and 375 bytes a sale,
+// and with bbolt's own half 519 and 345.
+const salesFill = 0.7
 
 // get returns a record's value, nil if there is none. It holds only for the transaction.
 func (t *txn) get(bucket string, key []byte) ([]byte, error) {
