@@ -88,6 +88,7 @@ func judge(b []byte, answers []string) error {
 		return err
 	}
 	states, shifts := make(map[string]loyalty.SaleState), make(map[string]*loyalty.Shift)
+	given := make(map[string]bool)
 	alerts, sold, differ := make(map[loyalty.CardNumber]int), make(map[loyalty.CardNumber]int), 0
 	err = p.walk(p.newest(), func(path []string, key, stored []byte) error {
 		v := stored[:len(stored)-sumSize]
@@ -98,6 +99,8 @@ func judge(b []byte, answers []string) error {
 				sold[s.Card]++
 			}
 			return err
+		case bucketIssued: // the whole check has held it, and its form, against the journal
+			given[string(key)] = true
 		case bucketShift:
 			s, err := parseShift(shiftOfKey(key), v)
 			if err == nil && s.Differs {
@@ -128,6 +131,10 @@ func judge(b []byte, answers []string) error {
 		case what == "acked":
 			if n, _ := strconv.Atoi(id); report.Acked < loyalty.Seq(n) {
 				return fmt.Errorf("entry %d was noted as acknowledged, the file says %d", n, report.Acked)
+			}
+		case what == "card":
+			if !given[id] {
+				return errors.New("a card was answered as given out, the file does not have it")
 			}
 		case what == "shift":
 			if s := shifts[id]; s == nil || !s.Closed || s.Totals().Sales != 5 {

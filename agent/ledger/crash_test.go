@@ -126,6 +126,17 @@ func crashChild(dir string) error {
 					return
 				}
 				say("closed %s", id)
+				if i == 7 {
+					card := newCard(100*c + i)
+					if err := again(func() error {
+						_, err := l.IssueCard(ctx, &loyalty.IssueRequest{Card: card, Sealed: sealedForm(100*c + i)})
+						return err
+					}); err != nil {
+						say("FAILED %v", err)
+						return
+					}
+					say("card %s", string(card))
+				}
 				if i%5 == 4 {
 					stated := []loyalty.Figure{{Name: "sales", Amount: 5}, {Name: "cash", Amount: 1}}
 					if err := again(func() error {
