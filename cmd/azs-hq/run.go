@@ -139,6 +139,7 @@ func runHQ(ctx context.Context, c config.HQ, mode runMode, log *slog.Logger) (er
 	receiver := hq.NewReceiver(hq.Config{Books: books, Dialer: dialer, Log: log, Metrics: metrics})
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return receiver.Run(ctx) })
+	work.Go(func() error { return catchUp(ctx, books, store, log) })
 	work.Go(func() error { return serve(ctx, c.HTTP.Listen, newAdmin(store, books, token, log)) })
 	if daily := newDaily(c, store, books, metrics, log); daily != nil {
 		work.Go(func() error { return daily.Run(ctx) })
@@ -162,6 +163,21 @@ func newDaily(c config.HQ, store *embedded.Store, books *hq.Books, m *hq.Metrics
 		Books: books, Catalogue: store, At: time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute,
 		File: c.Store.Path + ".advanced", Log: log, Metrics: hq.NewDailyMetrics(m.Registry),
 	})
+}
+
+// catchUp applies what waited for cards that are there: headquarters may have been stopped between the two.
+func catchUp(ctx context.Context, books *hq.Books, c hq.Catalogue, log *slog.Logger) error {
+	applied, err := books.CatchUp(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, hq.ErrBroken):
+		return err
+	case err != nil: // an operator's retry finds it again
+		log.Error("entries that waited for cards were not all tried", "error", err)
+	case applied > 0:
+		log.Info("entries that waited for cards were applied", "entries", applied)
+	}
+	return nil
 }
 
 // firstProgramme publishes the configured programme if it is newer than the one in force.

@@ -34,7 +34,10 @@ error when that happens. It never keeps azs-hq from starting.`,
 			if err != nil {
 				return err
 			}
-			t := &tail{cmd: cmd, settings: c, after: max(from, 1) - 1, follow: follow, out: bufio.NewWriter(cmd.OutOrStdout())}
+			t := &tail{
+				cmd: cmd, settings: c, after: max(from, 1) - 1, follow: follow, out: bufio.NewWriter(cmd.OutOrStdout()),
+				read: (*admin.Client).Stream,
+			}
 			return errors.Join(t.Run(cmd.Context()), t.out.Flush())
 		},
 	}
@@ -51,6 +54,10 @@ type tail struct {
 	follow   bool
 	out      *bufio.Writer
 	source   string // what is read from, as was last said
+	// read reads the lines after a position.
+	read func(c *admin.Client, ctx context.Context, after uint64, follow bool, fn func(json.RawMessage) error) error
+	// show makes of a line what is printed; nil: the line.
+	show func(json.RawMessage) (string, error)
 }
 
 const (
@@ -114,7 +121,7 @@ func (t *tail) say(h *headquarters) {
 
 // stream prints what a running azs-hq sends.
 func (t *tail) stream(ctx context.Context, h *headquarters) error {
-	err := h.client.Stream(ctx, t.after, t.follow, func(line json.RawMessage) error {
+	err := t.read(h.client, ctx, t.after, t.follow, func(line json.RawMessage) error {
 		if err := t.print(line); err != nil || !t.follow {
 			return err
 		}
@@ -128,7 +135,7 @@ var errPageFull = errors.New("page is full")
 // page reads a page, closes the store, and prints; more tells that there may be another page.
 func (t *tail) page(ctx context.Context, h *headquarters) (more bool, err error) {
 	var lines []json.RawMessage
-	err = h.client.Stream(ctx, t.after, false, func(line json.RawMessage) error {
+	err = t.read(h.client, ctx, t.after, false, func(line json.RawMessage) error {
 		lines = append(lines, line)
 		if len(lines) == tailPage {
 			return errPageFull
@@ -156,7 +163,14 @@ func (t *tail) print(line json.RawMessage) error {
 	if err := json.Unmarshal(line, &at); err != nil {
 		return fmt.Errorf("read the stream: %w", err)
 	}
-	if _, err := fmt.Fprintf(t.out, "%s\n", line); err != nil {
+	text := string(line)
+	if t.show != nil {
+		var err error
+		if text, err = t.show(line); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(t.out, text); err != nil {
 		return fmt.Errorf("print the stream: %w", err)
 	}
 	t.after = at.Pos

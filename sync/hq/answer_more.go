@@ -2,7 +2,6 @@ package hq
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -73,55 +72,21 @@ func (q *asking) owner(closed *Line, sale *loyalty.SaleClosed) error {
 	return q.fill(&Ask{}, loyalty.Card{}, records[closed.Account])
 }
 
-// The bounds of one answer about a history, beside [wire.MaxHistory]: how many lines are looked at for it, and how much
-// later a station's clock may be than headquarters' when the entry came.
-const (
-	maxLooked  = 2000
-	historyRun = 200
-	clockSlack = 24 * time.Hour
-)
-
-// history answers with a page of what was done with an account, newest first in the order in which headquarters posted it.
-// A page may have few operations, or none, and another behind it.
-func (q *asking) history(account loyalty.AccountID, h *AskHistory) error {
+// history answers with a page of what was done with an account. A page may have few operations, or none, and another
+// behind it.
+func (q *asking) history(account loyalty.AccountID, h *AskHistory) (err error) {
 	page := &pb.HistoryPage{}
 	q.Answer.History = page
-	size, before := q.Answer.SizeVT(), h.Before
-	for looked := 0; looked < maxLooked; looked += historyRun {
-		lines, err := q.tx.History(account, before, historyRun)
-		if err != nil {
-			return err
+	size := q.Answer.SizeVT()
+	page.Next, err = readHistory(q.tx, account, h, func(_ uint64, o *loyalty.Operation) bool {
+		m := wire.FromOperation(o)
+		n := m.SizeVT() + 8
+		if size+n > maxItem {
+			return false
 		}
-		for _, l := range lines {
-			if h.From != 0 && l.At < h.From.Add(-clockSlack) {
-				page.Next = 0
-				return nil
-			}
-			o, ok := operationOf(l)
-			if ok && o.At >= h.From && (h.Until == 0 || o.At < h.Until) {
-				m := wire.FromOperation(&o)
-				n := m.SizeVT() + 8
-				if len(page.Operations) == h.Limit || size+n > maxItem {
-					return nil
-				}
-				size += n
-				page.Operations = append(page.Operations, m)
-			}
-			before, page.Next = l.Pos, l.Pos
-		}
-		if len(lines) < historyRun {
-			page.Next = 0
-			return nil
-		}
-	}
-	return nil
-}
-
-// operationOf is what a line says to the customer; false for what concerns none.
-func operationOf(l *Line) (loyalty.Operation, bool) {
-	e, err := wire.DecodeEntry(l.Bytes)
-	if err != nil {
-		return loyalty.Operation{}, false
-	}
-	return loyalty.OperationOf(l.Station, l.Epoch, l.Seq, e)
+		size += n
+		page.Operations = append(page.Operations, m)
+		return true
+	})
+	return err
 }

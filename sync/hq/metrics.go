@@ -2,6 +2,7 @@ package hq
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,9 @@ type Metrics struct {
 	commit    prometheus.Histogram
 	batches   *prometheus.CounterVec
 	alarms    *prometheus.CounterVec
+	alerts    *prometheus.CounterVec
+	rules     ruleNames
+	standing  prometheus.Counter
 	asks      *prometheus.CounterVec
 	asking    prometheus.Histogram
 	granted   prometheus.Counter
@@ -39,6 +43,8 @@ func NewMetrics() *Metrics {
 		commit:    histogram("azs_hq_commit_seconds", "From taking a group to its acknowledgement.", latency),
 		batches:   counters("azs_hq_batches_total", "Batches, by verdict.", "verdict"),
 		alarms:    counters("azs_hq_alarms_total", "Things for a person to look at.", "kind"),
+		alerts:    counters("azs_hq_alerts_total", "Alerts that stations have raised, by rule.", "rule"),
+		standing:  counter("azs_hq_standing_sales_total", "Sales that are priced otherwise here, as what the station had not heard of the account may explain."),
 		asks:      counters("azs_hq_asks_total", "Questions answered, by kind.", "kind"),
 		asking:    histogram("azs_hq_answer_seconds", "From a question to its answer.", latency),
 		granted:   counter("azs_hq_granted_points_total", "Points for which rights were issued."),
@@ -47,7 +53,7 @@ func NewMetrics() *Metrics {
 		online:    gauge("azs_hq_stations_online", "Stations that are connected."),
 		backlog:   gauge("azs_hq_backlog_entries", "Entries that connected stations still have to send."),
 	}
-	m.Registry.MustRegister(m.entries, m.groups, m.failed, m.groupSize, m.commit, m.batches, m.alarms, m.asks, m.asking, m.granted,
+	m.Registry.MustRegister(m.entries, m.groups, m.failed, m.groupSize, m.commit, m.batches, m.alarms, m.alerts, m.standing, m.asks, m.asking, m.granted,
 		m.dropped, m.refused, m.online, m.backlog)
 	return m
 }
@@ -107,9 +113,40 @@ func (m *Metrics) group(r *Result, took time.Duration) {
 	m.groups.Inc()
 	m.groupSize.Observe(float64(n))
 	m.commit.Observe(took.Seconds())
+	for _, rule := range r.Alerts {
+		m.alerts.WithLabelValues(m.rules.label(rule)).Inc()
+	}
+	m.standing.Add(float64(r.Standing))
 	for i := range r.Receipts {
 		m.batches.WithLabelValues(verdictNames[r.Receipts[i].Verdict]).Inc()
 	}
+}
+
+// ruleNames bounds the names of rules among the metrics: they come from the stations.
+type ruleNames struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// maxRules is how many names there are beside otherRules.
+const (
+	maxRules   = 100
+	otherRules = "other"
+)
+
+func (r *ruleNames) label(rule string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.seen[rule] {
+		if len(r.seen) == maxRules {
+			return otherRules
+		}
+		if r.seen == nil {
+			r.seen = map[string]bool{}
+		}
+		r.seen[rule] = true
+	}
+	return rule
 }
 
 // answered counts an answer.

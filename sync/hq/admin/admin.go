@@ -59,6 +59,10 @@ func NewHandler(cfg Config) http.Handler {
 	h := &handler{Config: cfg, mux: http.NewServeMux()}
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/stream":               h.stream,
+		"GET /v1/alerts":               h.alerts,
+		"POST /v1/statement":           h.statement,
+		"GET /v1/forms":                h.forms,
+		"POST /v1/forms/show":          h.showForms,
 		"GET /v1/accounts":             h.accounts,
 		"POST /v1/account":             h.account,
 		"GET /v1/stations":             h.stations,
@@ -220,6 +224,23 @@ type AccountQuery struct {
 	Full    bool              `json:"full,omitempty"` // show the numbers of its cards unmasked
 }
 
+// find is the account that is asked for, if there is one.
+func (q *AccountQuery) find(tx hq.Tx) (loyalty.AccountID, error) {
+	if q.Card == "" {
+		return q.Account, nil
+	}
+	n := loyalty.CardNumber(q.Card)
+	cards, err := tx.Cards([]loyalty.CardNumber{n})
+	if err != nil {
+		return 0, err
+	}
+	card, ok := cards[n]
+	if !ok {
+		return 0, fmt.Errorf("card %s: %w", n, loyalty.UnknownCard)
+	}
+	return card.Account, nil
+}
+
 func (h *handler) account(w http.ResponseWriter, r *http.Request) error {
 	var q AccountQuery
 	if err := body(r, &q); err != nil {
@@ -227,18 +248,9 @@ func (h *handler) account(w http.ResponseWriter, r *http.Request) error {
 	}
 	var out Account
 	err := h.Books.Store().View(r.Context(), func(tx hq.Tx) error {
-		id := q.Account
-		if q.Card != "" {
-			n := loyalty.CardNumber(q.Card)
-			cards, err := tx.Cards([]loyalty.CardNumber{n})
-			if err != nil {
-				return err
-			}
-			card, ok := cards[n]
-			if !ok {
-				return fmt.Errorf("card %s: %w", n, loyalty.UnknownCard)
-			}
-			id = card.Account
+		id, err := q.find(tx)
+		if err != nil {
+			return err
 		}
 		rs, err := tx.Records([]loyalty.AccountID{id})
 		if err != nil {

@@ -72,8 +72,20 @@ var ErrStopped = errors.New("headquarters have stopped")
 
 // Stream gives fn every line after a position, as JSON; following, until ctx is done, or headquarters stop ([ErrStopped]).
 func (c *Client) Stream(ctx context.Context, after uint64, follow bool, fn func(json.RawMessage) error) error {
-	q := url.Values{"after": {strconv.FormatUint(after, 10)}, "follow": {strconv.FormatBool(follow)}}
-	b, err := c.do(ctx, http.MethodGet, "/v1/stream", q, nil, nil)
+	return c.lines(ctx, "/v1/stream", url.Values{}, after, follow, fn)
+}
+
+// Alerts gives fn what a person should look at after a position of the stream, of one station or rule if they are given, as
+// [Client.Stream] does.
+func (c *Client) Alerts(ctx context.Context, station loyalty.StationID, rule string, after uint64, follow bool, fn func(json.RawMessage) error) error {
+	q := url.Values{"station": {strconv.FormatUint(uint64(station), 10)}, "rule": {rule}}
+	return c.lines(ctx, "/v1/alerts", q, after, follow, fn)
+}
+
+func (c *Client) lines(ctx context.Context, path string, q url.Values, after uint64, follow bool, fn func(json.RawMessage) error) error {
+	q.Set("after", strconv.FormatUint(after, 10))
+	q.Set("follow", strconv.FormatBool(follow))
+	b, err := c.do(ctx, http.MethodGet, path, q, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -128,6 +140,42 @@ func (c *Client) Accounts(ctx context.Context, fn func(Account) error) error {
 // Account finds one account.
 func (c *Client) Account(ctx context.Context, q AccountQuery) (a Account, err error) {
 	return a, c.post(ctx, "/v1/account", q, &a)
+}
+
+// Statement gives fn the operations of an account, newest first.
+func (c *Client) Statement(ctx context.Context, q StatementQuery, fn func(Operation) error) error {
+	for {
+		var page Statement
+		if err := c.post(ctx, "/v1/statement", q, &page); err != nil {
+			return err
+		}
+		for _, o := range page.Operations {
+			if err := fn(o); err != nil {
+				return err
+			}
+		}
+		if q.Before = page.Next; page.Next == 0 {
+			return nil
+		}
+	}
+}
+
+// Totals are the operations of an account, added up as the query says.
+func (c *Client) Totals(ctx context.Context, q StatementQuery) ([]Totals, error) {
+	var s Statement
+	err := c.post(ctx, "/v1/statement", q, &s)
+	return s.Totals, err
+}
+
+// Forms gives fn every form that is kept, without what is sealed.
+func (c *Client) Forms(ctx context.Context, fn func(Form) error) error {
+	return pages(ctx, c, "/v1/forms", func(f Form) url.Values { return url.Values{"after": {f.Hash}} }, fn)
+}
+
+// FormsOf are the forms of an account, sealed.
+func (c *Client) FormsOf(ctx context.Context, q AccountQuery) (out []Form, err error) {
+	err = c.post(ctx, "/v1/forms/show", q, &out)
+	return out, err
 }
 
 // Stations gives fn every station.

@@ -3,10 +3,7 @@ package admin
 import (
 	"cmp"
 	"encoding/hex"
-	"encoding/json"
-	"net/http"
 	"slices"
-	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
