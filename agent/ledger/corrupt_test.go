@@ -39,6 +39,10 @@ func populated(t testing.TB) (Config, map[loyalty.SaleID]*loyalty.Sale) {
 			t.Fatal(err)
 		}
 		sales[id] = s
+		if i%5 == 0 {
+			issueTest(t, l, i)
+			mustRefundThere(t, l, loyalty.SaleID(fmt.Sprintf("there-%d", i)), "r1", 300, soldThere(loyalty.SaleID(fmt.Sprintf("there-%d", i)), i))
+		}
 		if i == 12 {
 			ack(t, l, 0)
 		}
@@ -75,6 +79,20 @@ func survive(t *testing.T, what string, cfg Config, sales map[loyalty.SaleID]*lo
 				t.Errorf("%s: sale %s is %+v, was %+v, and there is no alarm", what, id, got, want)
 			}
 		}
+	}
+	lost := 0
+	for _, i := range []int{5, 10, 15, 20, 25, 30} {
+		is, err := l.Issued(newCard(i))
+		_, again := refundThere(l, loyalty.SaleID(fmt.Sprintf("there-%d", i)), "r1", 300, nil)
+		if err != nil || (again != nil && !errors.Is(again, loyalty.Offline) && !errors.Is(again, loyalty.NoProgramme)) {
+			t.Errorf("%s: card %d: %v, %v", what, i, err, again)
+		}
+		if is == nil || again != nil {
+			lost++
+		}
+	}
+	if alarmOf(st) == "" && (lost > 0 || len(waiting(t, l)) != 4) {
+		t.Errorf("%s: %d cards or refunds are missing, %d forms wait, and there is no alarm", what, lost, len(waiting(t, l)))
 	}
 	if alarmOf(st) == "" && (missing > 0 || st.Accounts != 30 || st.Cards != 30 || st.Position.Epoch != 1) {
 		t.Errorf("%s: %d sales are missing, %d accounts, and there is no alarm", what, missing, st.Accounts)

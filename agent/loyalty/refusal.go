@@ -26,7 +26,7 @@ const (
 	Conflict      Refusal = "conflict"        // the same id was used with other content
 	UnknownSale   Refusal = "unknown_sale"    // no sale of this id
 	SaleNotOpen   Refusal = "sale_not_open"   // the sale is closed or void already
-	SaleNotHere   Refusal = "sale_not_here"   // no sale of this id was closed at this station: a refund is made where the sale was
+	SaleNotHere   Refusal = "sale_not_here"   // no sale of this id was closed, at this station or at the one that was named
 	SaleNotClosed Refusal = "sale_not_closed" // only a closed sale is refunded: an open one is voided or resolved
 	RefundMore    Refusal = "refund_more"     // more than the sale has left to refund
 	RedeemMore    Refusal = "redeem_more"     // close asks for more than was opened
@@ -104,7 +104,7 @@ var words = map[Refusal]Text{
 	Conflict:      {"Чек с этим номером уже проведён с другими данными", "A sale with this id was recorded with other content"},
 	UnknownSale:   {"Чек не найден", "The sale was not found"},
 	SaleNotOpen:   {"Чек уже закрыт или отменён", "The sale is closed or void already"},
-	SaleNotHere:   {"Чек на этой АЗС не найден. Возврат делают там, где была покупка", "This station has no such sale. A refund is made where the sale was"},
+	SaleNotHere:   {"Чек не найден. Проверьте номер чека и номер АЗС, где была покупка", "No such sale. Check its number and the number of the station where it was"},
 	SaleNotClosed: {"Чек не закрыт. Открытый чек отменяют, а не возвращают", "The sale is not closed. An open sale is voided, not refunded"},
 	RefundMore:    {"Вернуть больше, чем осталось по чеку, нельзя", "More than is left of the sale cannot be refunded"},
 	RedeemMore:    {"Списать больше, чем было зарезервировано, нельзя", "More than was reserved cannot be redeemed"},
