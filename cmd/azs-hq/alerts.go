@@ -72,7 +72,9 @@ func alertText(line json.RawMessage) (string, error) {
 		return text, nil
 	}
 	if m := e.MoreEntry; m != nil && m.Rule != "" {
-		text += fmt.Sprintf(": %d of at most %d", m.Count, m.AtMost)
+		if m.AtMost > 0 {
+			text += fmt.Sprintf(": %d of at most %d", m.Count, m.AtMost)
+		}
 		if m.Refused {
 			text += ", refused"
 		}

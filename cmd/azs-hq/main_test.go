@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs every script of testdata: the command line as it is typed. BROKER is a broker of its own, PORT1 and
-// PORT2 are free, readme.sh is the README's block for headquarters.
+// PORT2 are free, SOON is a day in three weeks, readme.sh is the README's block for headquarters.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 				}
 			})
 			env.Setenv("BROKER", b.URL())
+			env.Setenv("SOON", time.Now().UTC().AddDate(0, 0, 20).Format(time.DateOnly))
 			if err := readme(env.WorkDir); err != nil {
 				return err
 			}
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"listens": listens,
 			"exits":   exits,
+			"counter": func(ts *testscript.TestScript, _ bool, args []string) { counter(t, ts, args) },
 			"sells":   func(ts *testscript.TestScript, _ bool, args []string) { sells(t, ts, args) },
 		},
 		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
