@@ -11,6 +11,8 @@
 //   - the discounts of the lines of a [Quote] add up exactly to the discount of the receipt, and the points of its lines
 //     to the points earned;
 //   - no cap of a [Programme] is passed, however purchases are split up, as far as the account's [Standing] is known;
+//   - [Recheck] of what [Books] have priced says so, and of what they could not have priced never calls it the same;
+//   - a [Velocity] rule overlooks nothing that the station has counted for it;
 //   - a method that returns an error has changed nothing.
 //
 // It does not promise durability (agent/ledger does), delivery (sync/uplink does) or concurrency: no type here may be

@@ -33,6 +33,7 @@ func newLife(t *rapid.T, tb testing.TB) *life {
 	b := books(tb)
 	p := drawRich(t, false)
 	p.Version = 7
+	p.PointValue = loyalty.Kopecks(rapid.SampledFrom([]int64{100, 300}).Draw(t, "value"))
 	p.LifeMonths = rapid.IntRange(0, 3).Draw(t, "months")
 	p.Activation = time.Duration(rapid.IntRange(0, 14).Draw(t, "days")) * 24 * time.Hour
 	p.NoEarnBy = rapid.SampledFrom([][]loyalty.Tender{nil, {loyalty.FuelCard}}).Draw(t, "never earn by")
@@ -75,7 +76,7 @@ func (l *life) sell(t *rapid.T) {
 	}
 	redeem := loyalty.Points(rapid.Int64Range(0, int64(q.MaxRedeem)).Draw(t, "redeem"))
 	if rapid.Bool().Draw(t, "several pay") {
-		drawPayments(t, &r, r.Total()-loyalty.Kopecks(redeem))
+		drawPayments(t, &r, r.Total()-loyalty.Kopecks(redeem)*l.books.Programme.PointValue/100)
 	}
 	at := l.place()
 	l.books.Sale = nil
@@ -121,7 +122,45 @@ func (l *life) refund(t *rapid.T) {
 	if q := &s.Quote; g.clawed > q.Earn || g.returned > q.Redeem || g.money > q.Pay || f.All && *g != (given{q.Earn, q.Redeem, q.Pay}) {
 		t.Fatalf("of a sale that earned %s for %s points and %s roubles refunds have come to %+v, all %v", q.Earn, q.Redeem, q.Pay, *g, f.All)
 	}
+	if want := plainGiven(s); *g != want {
+		t.Fatalf("refunds have come to %+v, want %+v", *g, want)
+	}
 	l.write(t, at, body)
+}
+
+// plainGiven is what all refunds of a sale come to, worked out line by line: money and points that paid go back rounded down,
+// points that were earned are taken rounded up, and when nothing is left exactly all of it.
+func plainGiven(s *loyalty.Sale) (g given) {
+	q := &s.Quote
+	var discount int64
+	all := true
+	for i, line := range s.Close.Receipt.Lines {
+		var amount, rest int64
+		for _, f := range s.Refunds {
+			for _, x := range f.Lines {
+				if x.Line == i+1 {
+					amount, rest = amount+int64(x.Amount), rest+int64(x.Volume)+x.Count
+				}
+			}
+		}
+		part, of := amount, int64(line.Amount)
+		if of == 0 {
+			part, of = rest, int64(line.Volume)+line.Count
+		}
+		all = all && part == of
+		back := int64(q.Lines[i])
+		clawed := int64(q.LineEarn[i])
+		if part != of {
+			back, clawed = back*part/of, (clawed*part+of-1)/of
+		}
+		discount += back
+		g.clawed += loyalty.Points(clawed)
+		g.money += loyalty.Kopecks(amount - back)
+	}
+	if g.returned = q.Redeem; !all && q.Discount > 0 {
+		g.returned = loyalty.Points(int64(q.Redeem) * discount / int64(q.Discount))
+	}
+	return g
 }
 
 // check compares the station's account with headquarters', and both with the journal walked again.

@@ -10,6 +10,8 @@ import "time"
 // are rounded down to a kopeck. What a receipt's discount, or its points, leave over after rounding the lines down goes
 // one unit at a time to the lines with the largest remainders.
 //
+// What several tenders pay together is divided between them in proportion: see payments.go.
+//
 // So ten small receipts never earn more than one large one by rules, multiples and rates, and more litres or roubles
 // never earn less. What a file says of one receipt (fixed points, a cap of a receipt) is given for every receipt.
 type Programme struct {

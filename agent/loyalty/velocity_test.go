@@ -189,13 +189,17 @@ func TestVelocityAgainstAList(t *testing.T) {
 		m := plainly{v: &p.Velocity[0]}
 		standings := map[string]*loyalty.Standing{}
 		subjects := map[string]string{}
-		at := noon(3, 1)
+		at := noon(3, 1).Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "begins")))
 		step := max(time.Minute, v.Within/4)
 		if v.Shift { // longer than a shift may count there is nothing to compare
 			step = time.Hour
 		}
 		for range rapid.IntRange(1, 40).Draw(t, "deeds") {
-			at = at.Add(time.Duration(rapid.Int64Range(0, int64(step)).Draw(t, "later")))
+			later := time.Duration(rapid.Int64Range(0, int64(step)).Draw(t, "later"))
+			if rapid.Bool().Draw(t, "at an edge") && v.Within > 0 {
+				later = rapid.SampledFrom([]time.Duration{0, time.Millisecond, v.Within - time.Millisecond, v.Within, v.Within + v.Within/60}).Draw(t, "edge")
+			}
+			at = at.Add(later)
 			d := drawDeed(t, at)
 			key, ok := m.v.Key(&d)
 			subject, known := m.subject(&d)
