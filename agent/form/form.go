@@ -108,7 +108,7 @@ func line(field, s string, most int, required bool) error {
 		return bad(field, "is missing")
 	case len(s) > most:
 		return bad(field, fmt.Sprintf("is longer than %d bytes", most))
-	case !utf8.ValidString(s):
+	case !utf8.ValidString(s) || strings.ContainsRune(s, utf8.RuneError): // what a decoder makes of bytes that are none
 		return bad(field, "is not UTF-8")
 	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return bad(field, "has a character that cannot be printed")

@@ -160,6 +160,7 @@ func TestCheck(t *testing.T) {
 		"an escape":          {change(func(f *form.Form) { f.Name = "a\x1b[2Jb" }), "name"},
 		"writes backwards":   {change(func(f *form.Form) { f.Name = "a\u202eb" }), "name"},
 		"not UTF-8":          {change(func(f *form.Form) { f.Name = "a\xff" }), "name"},
+		"was not UTF-8":      {change(func(f *form.Form) { f.Name = "a\ufffd" }), "name"},
 		"only a space":       {change(func(f *form.Form) { f.Name = " " }), "name"},
 		"local phone":        {change(func(f *form.Form) { f.Phone = "89991234567" }), "phone"},
 		"phone with blanks":  {change(func(f *form.Form) { f.Phone = "+7 999 1234567" }), "phone"},

@@ -113,17 +113,7 @@ func TestReceiptText(t *testing.T) {
 		t.Helper()
 		text := call(t, h, 200, method, path, body)["receipt_text"].(string)
 		fmt.Fprintf(&all, "== %s\n%s", title, text)
-		for line := range strings.Lines(text) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 40 {
-				t.Errorf("%s: %d columns: %s", title, n, line)
-			}
-			for _, r := range line {
-				cp866 := r < 0x7f || (r >= 'А' && r <= 'я') || r == 'Ё' || r == 'ё'
-				if !cp866 {
-					t.Errorf("%s: %q is not in code page 866", title, r)
-				}
-			}
-		}
+		checkPrintable(t, title, text)
 	}
 	order := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":50000}`, anna, fuel(40_000, 260_000))
 	add("opened", "PUT", "/v1/sales/1", order)
@@ -146,13 +136,31 @@ func TestReceiptText(t *testing.T) {
 	golden(t, "receipts.txt", []byte(all.String()))
 }
 
+// checkPrintable holds that a receipt printer can print a text.
+func checkPrintable(t *testing.T, title, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 40 {
+			t.Errorf("%s: %d columns: %s", title, n, line)
+		}
+		for _, r := range line {
+			cp866 := r < 0x7f || (r >= 'А' && r <= 'я') || r == 'Ё' || r == 'ё'
+			if !cp866 {
+				t.Errorf("%s: %q is not in code page 866", title, r)
+			}
+		}
+	}
+}
+
 // FuzzCalls sends any body to every call: the answer is a success or a problem of the table, in time, and a problem
 // leaves no entry.
 func FuzzCalls(f *testing.F) {
 	calls := []request{
 		{method: "POST", path: "/v1/identify"}, {method: "POST", path: "/v1/quote"}, {method: "PUT", path: "/v1/sales/x"},
 		{method: "POST", path: "/v1/sales/x/close"}, {method: "POST", path: "/v1/sales/x/void"}, {method: "POST", path: "/v1/sales/x/resolve"},
-		{method: "POST", path: "/v1/session"}, {method: "POST", path: "/v1/sales/sold/refunds"},
+		{method: "POST", path: "/v1/session"}, {method: "POST", path: "/v1/sales/sold/refunds"}, {method: "POST", path: "/v1/cards/issue"},
+		{method: "PUT", path: "/v1/shifts/1/1"}, {method: "POST", path: "/v1/shifts/1/1/close"}, {method: "POST", path: "/v1/statement"},
+		{method: "POST", path: "/v1/benefit"},
 	}
 	sale := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":10000,"manual_reason":"x","cashier":"y","shift":1}`, anna, fuel(20_000, 130_000))
 	for i := range calls {
@@ -165,6 +173,12 @@ func FuzzCalls(f *testing.F) {
 	f.Add(uint8(6), []byte(`{"code":"`+token+`"}`))
 	f.Add(uint8(7), []byte(`{"refund":"1"}`))
 	f.Add(uint8(7), []byte(`{"refund":"1","lines":[{"line":1,"volume_ml":1000,"amount_kopecks":6500}],"reason":"x"}`))
+	f.Add(uint8(7), []byte(`{"refund":"1","station":9,"card":"`+boris+`","tender":"cashless"}`))
+	f.Add(uint8(8), []byte(issue(fresh, `"kind":"main","form":`+filled)))
+	f.Add(uint8(9), []byte(`{"cashier":"y"}`))
+	f.Add(uint8(10), []byte(`{"register":{"sales":1,"cash_kopecks":130000}}`))
+	f.Add(uint8(11), []byte(`{"card":"`+anna+`","from":"2026-11-01","until":"2026-11-30","everywhere":true,"limit":1,"before":"1"}`))
+	f.Add(uint8(12), []byte(`{"volume_ml":160000,"price_kopecks":6500,"goods_kopecks":1,"group":"coffee","visits":310,"tender":"cash"}`))
 	sold := fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":10000}`, anna, fuel(20_000, 130_000))
 	at := &struct{ *apitest.Desk }{newDesk(f)}
 	c := config(at.Desk)

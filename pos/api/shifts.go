@@ -45,8 +45,13 @@ func (r *shiftRef) id() loyalty.ShiftID {
 
 // shiftIn is a call about a shift.
 type shiftIn[T any] struct {
-	shiftRef
-	Body T
+	Counter string `path:"counter" minLength:"1" maxLength:"64" doc:"As calls name it, percent-encoded" example:"1"`
+	Number  uint32 `path:"number" minimum:"1" doc:"The register's own number of the shift" example:"12"`
+	Body    T
+}
+
+func (r *shiftIn[T]) id() loyalty.ShiftID {
+	return loyalty.ShiftID{Counter: r.Counter, Number: r.Number}
 }
 
 type openShiftBody struct {
