@@ -91,6 +91,7 @@ A new station:
 		newRunCmd(),
 		newScannerCmd(),
 		newServiceCmd(),
+		newShiftsCmd(),
 		newStatusCmd(),
 		newVersionCmd(),
 	)

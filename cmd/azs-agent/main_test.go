@@ -14,6 +14,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/azs-edge/azs-edge/agent/ledger"
+	"github.com/azs-edge/azs-edge/agent/loyalty"
 )
 
 func TestMain(m *testing.M) {
@@ -38,9 +41,35 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"listens": listens, "ends": ends},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"listens": listens, "ends": ends, "sells": sells},
 		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
 	})
+}
+
+// sells makes a ledger in which two cashiers have sold something in a shift, of which the register states otherwise.
+func sells(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sells LEDGER")
+	}
+	ctx := context.Background()
+	l, err := ledger.Open(ctx, ledger.Config{Path: ts.MkAbs(args[0]), Station: 17, Version: "test"})
+	ts.Check(err)
+	ts.Check(l.LoadProgramme(ctx, []byte(ts.ReadFile("programme.yaml"))))
+	shift := loyalty.ShiftID{Counter: "1", Number: 7}
+	_, err = l.OpenShift(ctx, &loyalty.ShiftRequest{ShiftID: shift, Cashier: "Анна"})
+	ts.Check(err)
+	for _, cashier := range []string{"Анна", "Борис"} {
+		_, err = l.CloseSale(ctx, &loyalty.CloseRequest{
+			Sale: loyalty.SaleID(cashier), Card: "7005123456789015", Who: loyalty.Who{Cashier: cashier, Shift: shift.Number, Counter: shift.Counter},
+			Receipt: loyalty.Receipt{Tender: loyalty.Cash, Lines: []loyalty.Line{{Kind: loyalty.Fuel, Code: "АИ-95", Volume: 10_000, Amount: 600_00}}},
+		})
+		ts.Check(err)
+	}
+	_, err = l.IssueCard(ctx, &loyalty.IssueRequest{Card: "7005000000000101", Who: loyalty.Who{Cashier: "Борис"}})
+	ts.Check(err)
+	_, err = l.CloseShift(ctx, &loyalty.ShiftRequest{ShiftID: shift, Cashier: "Борис", Stated: []loyalty.Figure{{Name: "sales", Amount: 2}, {Name: "cash", Amount: 1199_00}}})
+	ts.Check(err)
+	ts.Check(l.Close())
 }
 
 // listens waits until somebody listens at an address.
