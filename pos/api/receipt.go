@@ -50,11 +50,11 @@ func (t *text) tier(p loyalty.Progress) {
 	if p.Next.RU == "" {
 		return
 	}
-	unit, need := "руб.", loyalty.Kopecks(p.Need).String()
+	need := loyalty.Kopecks(p.Need).String() + " руб."
 	if p.Unit == loyalty.Fuel {
-		unit, need = "л", loyalty.Millilitres(p.Need).String()
+		need = loyalty.Millilitres(p.Need).String() + " л"
 	}
-	t.row("До уровня "+title(p.Next.RU)+", "+unit, comma(need))
+	t.row("До уровня "+title(p.Next.RU), comma(need))
 }
 
 // title is a programme's own word as a receipt printer can print it.
@@ -71,7 +71,7 @@ func title(s string) string {
 		return '?'
 	}, s))
 	const most = 24
-	return string(runes[:min(len(runes), most)])
+	return strings.TrimSpace(string(runes[:min(len(runes), most)]))
 }
 
 type text struct{ strings.Builder }
