@@ -99,7 +99,7 @@ func (s *Sale) hear(r RefundElsewhere, here StationID) error {
 		return fmt.Errorf("%w: headquarters answered with a refund of another sale than %q", BadRequest, s.ID)
 	}
 	known := slices.ContainsFunc(s.Refunds, func(f *Refund) bool {
-		return f.Op == r.Entry.Op || (f.ID == body.Refund && f.madeAt(here) == r.Station)
+		return f.ID == body.Refund && f.madeAt(here) == r.Station
 	})
 	if !known {
 		s.AddRefund(RefundOf(r.Station, r.Epoch, r.Seq, r.Entry))

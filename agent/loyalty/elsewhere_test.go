@@ -108,6 +108,26 @@ func TestRefundsOfSeveralStationsAreOne(t *testing.T) {
 	refused(t, err, loyalty.RefundMore)
 }
 
+// Two stations that did not know of each other have given back more of a line than there was: what is left of the others
+// is refunded as ever, and of that line nothing.
+func TestMoreWasRefundedThanThereWas(t *testing.T) {
+	part := loyalty.RefundLine{Line: 2, Count: 700, Amount: 300_00}
+	b, o := soldAtHome(t, 280_00)
+	v := visiting(t, o, b.Local.Current())
+	_, body := mustRefund(t, v, refundingThere("r1", part), place(3))
+	mustRefund(t, b, refunding("r2", part), place(3)) // without headquarters
+	o.refunded(away, place(3), body)
+	if err := b.Hear("s1", &o.SaleElsewhere); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := b.Refund(refunding("r3", loyalty.RefundLine{Line: 2, Amount: 1}), place(4))
+	refused(t, err, loyalty.RefundMore)
+	f, _ := mustRefund(t, b, refunding("r3"), place(4))
+	if want := []loyalty.RefundLine{{Line: 1, Volume: 40_000, Amount: 2400_00}}; !reflect.DeepEqual(f.Lines, want) || f.Returned != 240_00 || f.Money() != 2160_00 || !f.All {
+		t.Errorf("the rest %+v", f)
+	}
+}
+
 // The station's own refund that it has forgotten, since its ledger was put back, is the same request still.
 func TestAForgottenRefundIsHeardOf(t *testing.T) {
 	b, o := soldAtHome(t, 0)
