@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,10 @@ On a store in use it reads one state from beginning to end; the file grows while
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %s (%d set aside) of %s, %s, %s\n", amount(n["entries"], "entry", "entries"), n["quarantined"],
 					amount(n["stations"], "station", "stations"), amount(n["accounts"], "account", "accounts"), amount(n["cards"], "card", "cards"))
+				if missing := n["forms_missing"]; missing > 0 {
+					_, e := fmt.Fprintf(cmd.OutOrStdout(), "%s of new customers never came; azs-hq alarms list says from where\n", amount(missing, "form", "forms"))
+					err = errors.Join(err, e)
+				}
 				return err
 			})
 		},

@@ -58,13 +58,18 @@ func (a *Audit) Line(l *Line) error {
 	if l.Account == 0 || (l.Outcome != Posted && l.Outcome != Repeated) {
 		return nil
 	}
-	r, err := a.record(l.Account)
-	if err != nil {
-		return err
-	}
 	e, err := wire.DecodeEntry(l.Bytes)
 	if err != nil {
 		return fmt.Errorf("%s was applied and cannot be read: %w", l.Place, err)
+	}
+	if b, ok := e.Body.(loyalty.CardIssued); ok && l.Outcome == Posted && b.For == "" {
+		if err := a.began(l, e); err != nil {
+			return err
+		}
+	}
+	r, err := a.record(l.Account)
+	if err != nil {
+		return err
 	}
 	if l.Outcome == Repeated {
 		recount(r, l, e)
@@ -73,6 +78,26 @@ func (a *Audit) Line(l *Line) error {
 	}
 	if l.Pruned {
 		r.Account.Prune(l.At.Add(-keepExpired))
+	}
+	return nil
+}
+
+// began compares an account that began with a card with what the entry comes to.
+func (a *Audit) began(l *Line, e *loyalty.Entry) error {
+	if a.records[l.Account] != nil {
+		return fmt.Errorf("%s begins account %d, which has entries", l.Place, l.Account)
+	}
+	open, err := a.opening(l.Account)
+	if err != nil {
+		return err
+	}
+	want := loyalty.Account{ID: l.Account}
+	want.Joined = e.At
+	if open == nil || l.Account < FirstGiven {
+		return fmt.Errorf("%s begins account %d, which is not there, or not one that begins with a card", l.Place, l.Account)
+	}
+	if same, err := sameHoldings(&want, open); err != nil || !same || open.State != loyalty.Active {
+		return errors.Join(err, fmt.Errorf("%s begins account %d, which began otherwise: with %s", l.Place, l.Account, holdings(open)))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/wire"
 )
 
 // Report is what a check has looked at.
@@ -21,6 +22,8 @@ type Report struct {
 	Items    int    `json:"down_items"`
 	Alerts   int    `json:"alerts"`
 	Forms    int    `json:"forms"`
+	// FormsMissing are forms of cards that were given out which never came; those that were destroyed are not among them.
+	FormsMissing int `json:"forms_missing"`
 }
 
 // Check reads the whole store: the checksum of every value, the chain of every journal, every lot and posted point
@@ -90,6 +93,11 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 		if err := t.checkIndexes(l, &n); err != nil {
 			return err
 		}
+		if l.Step == hq.Given {
+			if err := t.checkGiven(l, r); err != nil {
+				return err
+			}
+		}
 	}
 	r.Entries, r.SetAside, r.Alerts = audit.Entries(), n.aside, n.alerts
 	last, err := t.number(bMeta, kPos)
@@ -147,6 +155,31 @@ func (t *tx) checkIndexes(l *hq.Line, n *indexed) error {
 		if t.Bucket(bWaiting).Get(waitingKey(l.Waits, key)) == nil {
 			return fmt.Errorf("%w: %s is not in the list of what waits for card %s", ErrCorrupt, l.Place, l.Waits)
 		}
+	}
+	return nil
+}
+
+// checkGiven finds the card that was given out, and counts the form that has not come.
+func (t *tx) checkGiven(l *hq.Line, r *Report) error {
+	now, err := t.line(l.Place)
+	if err != nil {
+		return err
+	}
+	if now.Outcome == hq.Posted {
+		v, err := t.get(bCard, []byte(l.Sale))
+		if err != nil {
+			return err
+		}
+		if card, err := decodeCard(v); err != nil || card.Account != now.Account {
+			return fmt.Errorf("%w: %s, which is not there, or at another account than %d", ErrCorrupt, l.SaleStep(), now.Account)
+		}
+	}
+	e, err := wire.DecodeEntry(l.Bytes)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.Place, err)
+	}
+	if b, ok := e.Body.(loyalty.CardIssued); ok && b.Form != (loyalty.FormHash{}) && t.Bucket(bForm).Get(b.Form[:]) == nil {
+		r.FormsMissing++
 	}
 	return nil
 }
