@@ -35,7 +35,7 @@ func (b *Books) SetCard(ctx context.Context, number loyalty.CardNumber, c CardCh
 		return card, false, err
 	}
 	err = b.own(ctx, func(o *own) error {
-		if err := o.load([]loyalty.CardNumber{number}, nil); err != nil {
+		if err := o.loadCards([]loyalty.CardNumber{number}); err != nil {
 			return err
 		}
 		old, ok := o.cards[number]
@@ -57,6 +57,9 @@ func (b *Books) SetCard(ctx context.Context, number loyalty.CardNumber, c CardCh
 			return err
 		}
 		if err := limit.add(card, old); err != nil {
+			return err
+		}
+		if err := o.load(nil, []loyalty.AccountID{card.Account}); err != nil {
 			return err
 		}
 		return o.setCard(card, c.By)
@@ -132,10 +135,10 @@ func (b *Books) Adjust(ctx context.Context, c Correction) (r *loyalty.Record, do
 		return nil, false, err
 	}
 	err = b.own(ctx, func(o *own) error {
-		if err := o.load(nil, []loyalty.AccountID{c.Account}); err != nil {
+		if err := o.loadSteps([]SaleStep{a.step()}); err != nil {
 			return err
 		}
-		if err := o.loadSteps([]SaleStep{a.step()}); err != nil {
+		if err := o.load(nil, []loyalty.AccountID{c.Account}); err != nil {
 			return err
 		}
 		if r, err = o.record(c.Account); err != nil {

@@ -28,6 +28,10 @@ func (b *Books) CloseAccount(ctx context.Context, id loyalty.AccountID, by By) (
 	}
 	err = b.own(ctx, func(o *own) error {
 		c = Closing{Account: id}
+		cards, err := o.tx.CardsOf(id, maxCounted)
+		if err != nil {
+			return err
+		}
 		if err := o.load(nil, []loyalty.AccountID{id}); err != nil {
 			return err
 		}
@@ -43,9 +47,10 @@ func (b *Books) CloseAccount(ctx context.Context, id loyalty.AccountID, by By) (
 				return err
 			}
 		}
-		if c.Cards, err = o.closeCards(id, by); err != nil {
+		if err := o.closeCards(cards, by); err != nil {
 			return err
 		}
+		c.Cards = cards
 		c.Burned, err = o.burn(r, by)
 		c.Left = r.Account.Held()
 		return err
@@ -53,22 +58,18 @@ func (b *Books) CloseAccount(ctx context.Context, id loyalty.AccountID, by By) (
 	return c, err
 }
 
-// closeCards closes what cards an account has and lists them.
-func (o *own) closeCards(id loyalty.AccountID, by By) ([]loyalty.Card, error) {
-	cards, err := o.tx.CardsOf(id, maxCounted)
-	if err != nil {
-		return nil, err
-	}
+// closeCards closes cards that are not closed yet.
+func (o *own) closeCards(cards []loyalty.Card, by By) error {
 	for i := range cards {
 		if cards[i].State == loyalty.Closed {
 			continue
 		}
 		cards[i].State = loyalty.Closed
 		if err := o.setCard(cards[i], by); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return cards, nil
+	return nil
 }
 
 // maxForms bounds the forms that one forgetting destroys, and its entry names.

@@ -11,6 +11,7 @@
 //   - an entry has its effect once, whatever is lost, repeated, delayed or reordered on the way and whoever is killed
 //     when: by its place (station, epoch, seq), by its operation id, and by the step of the sale that it takes, for ever;
 //   - an entry that cannot be applied is kept with its reason, acknowledged and reported, and holds nothing up;
+//   - what headquarters do of their own accord stands in a journal of their own ([Own]), under the same rules and proofs;
 //   - rights to redeem are issued only while all rights outstanding are covered by the account's spendable points.
 //
 // It does not promise that a station has got something until that station has said so, and it trusts no broker with

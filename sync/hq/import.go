@@ -95,7 +95,8 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 }
 
 // ImportCards brings cards in, or changes state, kind and permission of those that are there, in one transaction: all
-// or, with a [RowError], none. A card stays with its account: another one is [ErrDiffers]. Stations that know the account
+// or, with a [RowError], none. A card stays with its account: another one is [ErrDiffers]. One that is closed stays closed:
+// [ErrForGood]. Stations that know the account
 // are told. More cards of a kind than the programme allows on an account are [ErrCardLimit]; those that are there stay.
 //
 // Behind it, entries that were set aside because a card was not known are applied. If that is interrupted, the cards are
@@ -159,6 +160,8 @@ func importCards(tx Tx, cards []loyalty.Card, numbers []loyalty.CardNumber, ids 
 		case ok && reflect.DeepEqual(old, card):
 			n.Unchanged++
 			continue
+		case ok && old.State == loyalty.Closed && card.State != loyalty.Closed:
+			return nil, &RowError{i, fmt.Errorf("card %s: %w", card.Number, ErrForGood)}
 		case ok:
 			n.Changed++
 		default:

@@ -94,19 +94,28 @@ func openOwn(tx Tx, nonce func() wire.Nonce, at loyalty.Instant) (*own, error) {
 
 // load reads cards and accounts that are not there yet. A card's account is read as well.
 func (o *own) load(cards []loyalty.CardNumber, accounts []loyalty.AccountID) error {
-	found, err := o.tx.Cards(sorted(cards))
-	if err != nil {
+	if err := o.loadCards(cards); err != nil {
 		return err
 	}
-	for n, c := range found {
-		if _, ok := o.cards[n]; !ok {
-			o.cards[n] = c
+	for _, n := range cards {
+		if c, ok := o.cards[n]; ok {
+			accounts = append(accounts, c.Account)
 		}
-		accounts = append(accounts, c.Account)
 	}
 	accounts = slices.DeleteFunc(sorted(accounts), func(id loyalty.AccountID) bool { return o.records[id] != nil })
 	records, err := o.tx.Records(accounts)
 	maps.Copy(o.records, records)
+	return err
+}
+
+// loadCards reads cards that are not there yet.
+func (o *own) loadCards(cards []loyalty.CardNumber) error {
+	found, err := o.tx.Cards(sorted(slices.Clone(cards)))
+	for n, c := range found {
+		if _, ok := o.cards[n]; !ok {
+			o.cards[n] = c
+		}
+	}
 	return err
 }
 

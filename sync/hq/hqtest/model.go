@@ -3,6 +3,7 @@ package hqtest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -23,7 +24,10 @@ type network struct {
 	stream   map[loyalty.StationID]hq.Stream // where each station has the down-stream
 	sold     map[*Journal][]*soldOnce
 	clawed   map[loyalty.AccountID]loyalty.Points
-	thaw     map[*Journal]loyalty.Seq // a station in a new epoch asks for no rights before this is posted
+	thaw     map[*Journal]loyalty.Seq              // a station in a new epoch asks for no rights before this is posted
+	given    map[loyalty.CardNumber]loyalty.Points // cards to be given out, some time, and what was sold to them
+	cards    []loyalty.CardNumber                  // in the order of their numbers
+	owners   []*Journal                            // who gives each card out; nil: it has been
 }
 
 // soldOnce is a sale and what is left of it to refund.
@@ -42,7 +46,7 @@ func testModel(t *testing.T, newLab func(tb testing.TB) Lab) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := newNetwork(t, rt, newLab(t))
 		rt.Repeat(map[string]func(*rapid.T){
-			"earn": n.earn, "redeem": n.redeem, "ask": n.ask, "arrive": n.arrive, "return": n.giveBack, "refund": n.refund, "post": n.post,
+			"earn": n.earn, "redeem": n.redeem, "ask": n.ask, "arrive": n.arrive, "return": n.giveBack, "refund": n.refund, "correct": n.correct, "post": n.post,
 			"hello": n.hello, "reopen": n.reopen, "replant": n.replant, "down": n.down, "": n.invariants,
 		})
 		n.heal()
@@ -56,7 +60,8 @@ func newNetwork(t *testing.T, rt *rapid.T, lab Lab) *network {
 	b := &Bench{TB: rt2tb{t, rt}, Lab: lab, Clock: Start.Time(), enrol: true}
 	b.open()
 	n := &network{Bench: b, truth: map[loyalty.AccountID]loyalty.Points{}, opening: map[loyalty.AccountID]loyalty.Points{}, stream: map[loyalty.StationID]hq.Stream{}, thaw: map[*Journal]loyalty.Seq{},
-		sold: map[*Journal][]*soldOnce{}, clawed: map[loyalty.AccountID]loyalty.Points{}}
+		sold: map[*Journal][]*soldOnce{}, clawed: map[loyalty.AccountID]loyalty.Points{},
+		given: map[loyalty.CardNumber]loyalty.Points{}}
 	for id := range loyalty.AccountID(2) {
 		points := loyalty.Points(rapid.IntRange(0, 500).Draw(rt, "points"))
 		b.Bring(Account(id+1, points))
@@ -66,6 +71,10 @@ func newNetwork(t *testing.T, rt *rapid.T, lab Lab) *network {
 		j := NewJournal(b.TB, s+1)
 		n.journals = append(n.journals, j)
 		b.Greets(j, good)
+		for range 2 {
+			card := loyalty.CardNumber(fmt.Sprintf("70053300%08d", len(n.cards)))
+			n.cards, n.owners = append(n.cards, card), append(n.owners, j)
+		}
 	}
 	return n
 }
@@ -101,7 +110,31 @@ func (n *network) sell(j *Journal, id loyalty.AccountID, redeem, earn loyalty.Po
 	n.sold[j] = append(n.sold[j], &soldOnce{op: j.Append(body), body: body, money: body.Receipt.Total(), earned: earn, spent: redeem})
 }
 
-// refund takes back and gives back a part of a sale, or what is left.
+// issue gives out a card, once.
+func (n *network) issue(rt *rapid.T) {
+	i := rapid.IntRange(0, len(n.cards)-1).Draw(rt, "card")
+	if n.owners[i] == nil {
+		rt.Skip("it was given out")
+	}
+	n.giveOut(i)
+}
+
+func (n *network) giveOut(i int) {
+	n.owners[i].Issue(n.cards[i], loyalty.MainCard, "", false, "form of "+string(n.cards[i]))
+	n.owners[i] = nil
+}
+
+// sellToCard sells to a card, whether or not anybody has heard of it.
+func (n *network) sellToCard(rt *rapid.T) {
+	card := n.cards[rapid.IntRange(0, len(n.cards)-1).Draw(rt, "card")]
+	x := loyalty.Points(rapid.IntRange(1, 50).Draw(rt, "earn"))
+	j := n.station(rt)
+	j.Append(j.Sale(0, card, 0, x))
+	n.given[card] += x
+}
+
+// refund takes back and gives back a part of a sale, or what is left, at its own station or, once headquarters has the sale,
+// at another.
 func (n *network) refund(rt *rapid.T) {
 	j := n.station(rt)
 	if len(n.sold[j]) == 0 {
@@ -115,7 +148,13 @@ func (n *network) refund(rt *rapid.T) {
 	clawed := loyalty.Points(rapid.Int64Range(0, int64(s.earned)).Draw(rt, "clawed"))
 	returned := loyalty.Points(rapid.Int64Range(0, min(int64(s.spent), int64(money))).Draw(rt, "returned"))
 	s.refunds++
-	j.Append(Refund(s.op, &s.body, loyalty.RefundID(fmt.Sprint(s.refunds)), money, clawed, returned))
+	body := Refund(s.op, &s.body, loyalty.RefundID(fmt.Sprint(s.refunds)), money, clawed, returned)
+	at := n.station(rt)
+	if at != j {
+		n.Posts(j.All())
+		body.Station = j.Station
+	}
+	at.Append(body)
 	s.money, s.earned, s.spent = s.money-money, s.earned-clawed, s.spent-returned
 	n.truth[s.body.Account] += returned - clawed
 	n.clawed[s.body.Account] += clawed
@@ -166,7 +205,7 @@ func (n *network) post(rt *rapid.T) {
 		batches = append(batches, j.Batch(first, rapid.IntRange(first, len(j.Entries)).Draw(rt, "last")))
 	}
 	for i, rc := range n.Posts(batches...).Receipts {
-		if rc.Verdict == hq.Forked || len(rc.SetAside) != 0 {
+		if rc.Verdict == hq.Forked || slices.ContainsFunc(rc.SetAside, func(e hq.SetAsideEntry) bool { return e.Reason != string(loyalty.UnknownCard) }) {
 			rt.Fatalf("batch %d: %+v", i, rc)
 		}
 	}
@@ -244,6 +283,11 @@ func (n *network) invariants(rt *rapid.T) {
 
 // heal delivers everything and compares.
 func (n *network) heal() {
+	for i, j := range n.owners {
+		if j != nil {
+			n.giveOut(i)
+		}
+	}
 	for _, j := range n.journals {
 		g := n.greet(j)
 		if len(j.Entries) > 0 {
@@ -256,6 +300,13 @@ func (n *network) heal() {
 		if debt := n.Record(id).Account.Debt; debt != max(0, -want) {
 			n.Fatalf("account %d owes %s, want %s", id, debt, max(0, -want))
 		}
+	}
+	for _, number := range n.cards {
+		card, ok := n.has(number)
+		if !ok || card.Account < hq.FirstGiven || len(n.formsOf(card.Account)) != 1 {
+			n.Fatalf("card %s: %+v", number, card)
+		}
+		n.Holds(card.Account, n.given[number])
 	}
 	n.Raised()
 }

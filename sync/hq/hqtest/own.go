@@ -315,6 +315,20 @@ func testCardLimit(b *Bench) {
 	closed.State = loyalty.Closed
 	_, err = b.ImportCards(ctx, []loyalty.Card{closed, kind("25", 5, loyalty.MainCard)})
 	b.ok(err)
+	if _, err := b.ImportCards(ctx, []loyalty.Card{kind("20", 5, loyalty.MainCard)}); !errors.Is(err, hq.ErrForGood) {
+		b.Fatalf("a closed card was opened by an import: %v", err)
+	}
+}
+
+// correct gives an account points, or takes some of those that the books know of.
+func (n *network) correct(rt *rapid.T) {
+	id, x := account(rt), loyalty.Points(rapid.IntRange(-50, 50).Draw(rt, "correction"))
+	if x == 0 || -x > n.Record(id).Account.Total(n.Now()) {
+		rt.Skip("nothing to correct")
+	}
+	n.Adjusts(id, x, fmt.Sprint(len(n.OwnEntries())))
+	n.truth[id] += x
+	n.clawed[id] += max(0, -x)
 }
 
 // advances advances all accounts.
