@@ -3,12 +3,10 @@ package agent_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,7 +17,6 @@ import (
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
 	"github.com/azs-edge/azs-edge/sync/hq/embedded"
-	"github.com/azs-edge/azs-edge/sync/wire"
 )
 
 const (
@@ -27,26 +24,12 @@ const (
 	killAccounts = 24
 	quietTime    = time.Second     // of business before the first kill
 	killTime     = 4 * time.Minute // bounds the whole test on a machine that is busy
-	startLimit   = 5 * time.Second // an agent is meant to answer within two; the rest is for a busy machine
 )
 
-// killed is the field of the kill test: everything as a process of its own.
+// killed is the field of the kill test.
 type killed struct {
-	t        *testing.T
-	dir      string
-	broker   *process
-	address  string // of the broker
-	hq       *process
-	stations []*killedStation
-}
-
-type killedStation struct {
-	*process
-	number   loyalty.StationID
-	ledger   string
-	register *register
-
-	started []time.Duration // how long it took to answer after each start
+	*field
+	t *testing.T
 }
 
 // TestKill kills agents, headquarters and a real broker again and again while registers sell. In the end nothing that a
@@ -70,18 +53,16 @@ func TestKill(t *testing.T) {
 	phase := func(name string) {
 		t.Logf("%6.1fs %s", time.Since(began).Seconds(), name)
 	}
-	k := newKilled(ctx, t)
+	k := &killed{newField(ctx, t, killAccounts), t}
 	phase("everything is built")
 	k.startAll(ctx)
 	k.awaitOnline(ctx)
 	phase("the stations are online: business begins")
 
 	selling, stop := context.WithCancel(ctx)
-	var clients []*client
+	clients := clientsOf(seed, slices.Concat(k.stations, k.stations, k.stations))
 	var wg sync.WaitGroup
-	for i, s := range slices.Concat(k.stations, k.stations, k.stations) {
-		c := newClient(i, s, rand.New(rand.NewPCG(seed, uint64(i)+1)))
-		clients = append(clients, c)
+	for _, c := range clients {
 		wg.Go(func() { c.sell(selling, ctx) })
 	}
 	defer wg.Wait()
@@ -101,89 +82,6 @@ func TestKill(t *testing.T) {
 	k.check(ctx, m)
 	phase("the stores are compared")
 	k.report(m)
-}
-
-// newKilled builds the programs and writes everything they need.
-func newKilled(ctx context.Context, t *testing.T) *killed {
-	k := &killed{t: t, dir: t.TempDir()}
-	k.broker, k.address = newMosquitto(t)
-	programs := buildPrograms(ctx, t, "azs-agent", "azs-hq")
-	store, err := embedded.Open(embedded.Config{Path: k.path("hq.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fillBooks(ctx, t, store, killAccounts, 1, 2)
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, k.path("api.token"), apiToken+"\n")
-	writeFile(t, k.path("hq.yaml"), fmt.Sprintf(`
-brokers: ["tcp://%s"]
-store: {path: %q}
-http: {listen: "%s", token_file: %q}
-metrics: {listen: ""}
-`, k.address, k.path("hq.db"), freeAddress(t), k.path("api.token")))
-	k.hq = newProcess(t, "azs-hq", filepath.Join(programs, "azs-hq"), "run", "--config", k.path("hq.yaml"))
-	for number := loyalty.StationID(1); number <= 2; number++ {
-		k.stations = append(k.stations, k.newStation(number, filepath.Join(programs, "azs-agent")))
-	}
-	return k
-}
-
-func (k *killed) path(name string) string { return filepath.Join(k.dir, name) }
-
-func (k *killed) newStation(number loyalty.StationID, program string) *killedStation {
-	name := fmt.Sprintf("station%d", number)
-	address := freeAddress(k.t)
-	s := &killedStation{number: number, ledger: k.path(name + ".db"), register: newRegister(address)}
-	writeFile(k.t, k.path(name+".yaml"), fmt.Sprintf(`
-station: {number: %d}
-ledger: {path: %q}
-api: {listen: %q, token_file: %q}
-hq: {brokers: ["tcp://%s"]}
-metrics: {listen: ""}
-`, number, s.ledger, address, k.path("api.token"), k.address))
-	s.process = newProcess(k.t, name, program, "run", "--config", k.path(name+".yaml"))
-	return s
-}
-
-func (k *killed) startAll(ctx context.Context) {
-	k.t.Helper()
-	if err := errors.Join(k.broker.start(), k.hq.start()); err != nil {
-		k.t.Fatal(err)
-	}
-	listens(ctx, k.t, k.address)
-	for _, s := range k.stations {
-		s.answers(ctx, k.t)
-	}
-}
-
-// answers starts the agent and measures how long it takes until it answers.
-func (s *killedStation) answers(ctx context.Context, t *testing.T) {
-	t.Helper()
-	began := time.Now()
-	if err := s.start(); err != nil {
-		t.Fatal(err)
-	}
-	await(ctx, t, s.name+" answers", func() bool {
-		_, err := s.register.status(ctx)
-		return err == nil
-	})
-	took := time.Since(began)
-	s.started = append(s.started, took)
-	if took > startLimit {
-		t.Errorf("%s answered %s after its start", s.name, took)
-	}
-}
-
-func (k *killed) awaitOnline(ctx context.Context) {
-	k.t.Helper()
-	for _, s := range k.stations {
-		await(ctx, k.t, s.name+" is online and has the programme", func() bool {
-			st, err := s.register.status(ctx)
-			return err == nil && st.HQ.Online && st.Programme != nil
-		})
-	}
 }
 
 // killAtRandom kills one process after the other, and has it started again after a random while.
@@ -213,17 +111,6 @@ func (k *killed) killAtRandom(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-// pause lets time pass: killing at random instants is what this test does.
-func (k *killed) pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-		k.t.Fatal(ctx.Err())
-	}
-}
-
 // heal starts everything anew, so that nobody is in a long wait for the next attempt, and waits until headquarters has
 // everything.
 func (k *killed) heal(ctx context.Context) {
@@ -242,44 +129,23 @@ func (k *killed) heal(ctx context.Context) {
 	k.awaitDrained(ctx)
 }
 
-func (k *killed) awaitDrained(ctx context.Context) {
-	for _, s := range k.stations {
-		await(ctx, k.t, "headquarters has everything of "+s.name, func() bool {
-			st, err := s.register.status(ctx)
-			return err == nil && st.HQ.Online && st.HQ.Backlog == 0
-		})
-	}
-}
-
 // awaitBalances waits until both stations show every customer what the answers add up to.
 func (k *killed) awaitBalances(ctx context.Context, m *model) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for _, s := range k.stations {
-		for id := loyalty.AccountID(1); id <= killAccounts; id++ {
+		for _, card := range m.cards() {
 			var shown struct {
 				Total loyalty.Points `json:"total_points_x100"`
 				Fresh bool           `json:"fresh"`
 			}
-			await(ctx, k.t, fmt.Sprintf("%s shows %s points of account %d", s.name, m.balance(id), id), func() bool {
-				_, err := s.register.once(ctx, http.MethodPost, "/v1/identify", map[string]string{"card": string(cardOf(id))}, &shown)
-				return err == nil && shown.Fresh && shown.Total == m.balance(id)
+			await(ctx, k.t, fmt.Sprintf("%s shows %s points of card %s", s.name, m.balance(card), card), func() bool {
+				_, err := s.register.once(ctx, http.MethodPost, "/v1/identify", map[string]string{"card": string(card)}, &shown)
+				return err == nil && shown.Fresh && shown.Total == m.balance(card)
 			})
 		}
 	}
 	k.awaitDrained(ctx)
-}
-
-func (k *killed) stopAll() {
-	for _, s := range k.stations {
-		if err := s.stop(); err != nil {
-			k.t.Error(err)
-		}
-	}
-	if err := k.hq.stop(); err != nil {
-		k.t.Error(err)
-	}
-	k.broker.kill()
 }
 
 // check compares the stores themselves.
@@ -299,46 +165,51 @@ func (k *killed) check(ctx context.Context, m *model) {
 	lines := linesOf(ctx, k.t, store)
 	k.checkOperations(lines, m)
 	k.checkRecords(ctx, store, m)
+	k.checkCounters(ctx, store, lines, m)
 	for _, s := range k.stations {
 		k.checkStation(ctx, s, lines[s.number], m)
-	}
-}
-
-// linesOf is headquarters' journal of every station.
-func linesOf(ctx context.Context, t testing.TB, store *embedded.Store) map[loyalty.StationID][]*hq.Line {
-	t.Helper()
-	out := map[loyalty.StationID][]*hq.Line{}
-	for after := uint64(0); ; {
-		lines, err := store.Lines(ctx, after, 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(lines) == 0 {
-			return out
-		}
-		for _, l := range lines {
-			out[l.Station] = append(out[l.Station], l)
-			after = l.Pos
-		}
 	}
 }
 
 // checkRecords compares headquarters' balances with what the answers add up to.
 func (k *killed) checkRecords(ctx context.Context, store *embedded.Store, m *model) {
 	at := loyalty.At(time.Now())
-	records, err := store.Accounts(ctx, 0, killAccounts+1)
-	if err != nil || len(records) != killAccounts {
-		k.t.Fatalf("headquarters has %d accounts, want %d: %v", len(records), killAccounts, err)
+	accounts, err := store.Accounts(ctx, 0, 10_000)
+	first := slices.DeleteFunc(m.cards(), func(c loyalty.CardNumber) bool { return m.owner(c) != c })
+	if err != nil || len(accounts) != len(first) {
+		k.t.Fatalf("headquarters has %d accounts, want %d: %v", len(accounts), len(first), err)
 	}
-	for _, r := range records {
-		if got, want := r.Account.Total(at), m.balance(r.Account.ID); got != want {
-			k.t.Errorf("account %d has %s points at headquarters, the answers add up to %s", r.Account.ID, got, want)
+	err = store.View(ctx, func(tx hq.Tx) error {
+		cards, err := tx.Cards(m.cards())
+		if err != nil {
+			return err
 		}
+		for _, number := range m.cards() {
+			if cards[number].Account != cards[m.owner(number)].Account {
+				k.t.Errorf("card %s has joined another account than %s", number, m.owner(number))
+			}
+		}
+		for _, number := range first {
+			records, err := tx.Records([]loyalty.AccountID{cards[number].Account})
+			if err != nil {
+				return err
+			}
+			r := records[cards[number].Account]
+			if r == nil {
+				k.t.Errorf("card %s has no account at headquarters", number)
+			} else if got, want := r.Account.Total(at), m.balance(number); got != want {
+				k.t.Errorf("card %s has %s points at headquarters, the answers add up to %s", number, got, want)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		k.t.Fatal(err)
 	}
 }
 
 // checkStation compares a station's journal with headquarters', byte for byte, and its balances.
-func (k *killed) checkStation(ctx context.Context, s *killedStation, lines []*hq.Line, m *model) {
+func (k *killed) checkStation(ctx context.Context, s *fieldStation, lines []*hq.Line, m *model) {
 	if r, err := ledger.CheckFile(ctx, s.ledger, nil); err != nil {
 		k.t.Errorf("%s: %v: %v", s.name, err, r)
 	}
@@ -362,29 +233,19 @@ func (k *killed) checkStation(ctx context.Context, s *killedStation, lines []*hq
 		}
 	}
 	at := loyalty.At(time.Now())
-	for id := loyalty.AccountID(1); id <= killAccounts; id++ {
-		b, err := l.Lookup(cardOf(id))
+	if forms, err := l.Forms(ctx, pos.Epoch, 1, pos.Last); err != nil || len(forms) > 0 {
+		k.t.Errorf("%s still has %d sealed forms, which headquarters has: %v", s.name, len(forms), err)
+	}
+	for _, card := range m.cards() {
+		b, err := l.Lookup(card)
 		if err != nil {
 			k.t.Fatal(err)
 		}
 		account := b.Local.Current()
-		if got, want := account.Total(at), m.balance(id); got != want {
-			k.t.Errorf("account %d has %s points at %s, the answers add up to %s", id, got, s.name, want)
+		if got, want := account.Total(at), m.balance(card); got != want {
+			k.t.Errorf("card %s has %s points at %s, the answers add up to %s", card, got, s.name, want)
 		}
 	}
-}
-
-// journalOf is every entry of a station's journal.
-func journalOf(ctx context.Context, t testing.TB, l *ledger.Ledger, pos wire.Position) (all [][]byte) {
-	t.Helper()
-	for loyalty.Seq(len(all)) < pos.Last {
-		part, err := l.Read(ctx, pos.Epoch, loyalty.Seq(len(all)+1), 1000, 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, part...)
-	}
-	return all
 }
 
 func (k *killed) report(m *model) {

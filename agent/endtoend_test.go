@@ -244,21 +244,26 @@ type saleAnswer struct {
 		Earn   loyalty.Points `json:"earn_points_x100"`
 	} `json:"quote"`
 	// Of a refund.
-	All      bool           `json:"all"`
-	Clawed   loyalty.Points `json:"clawed_points_x100"`
-	Returned loyalty.Points `json:"returned_points_x100"`
+	All      bool            `json:"all"`
+	Money    loyalty.Kopecks `json:"money_kopecks"`
+	Clawed   loyalty.Points  `json:"clawed_points_x100"`
+	Returned loyalty.Points  `json:"returned_points_x100"`
 }
 
 // refusal is an answer that the same call will get again.
 type refusal struct {
 	Status int
-	Code   string `json:"code"`
+	Code   string          `json:"code"`
+	Detail string          `json:"detail"`
+	Errors json.RawMessage `json:"errors"`
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf("%d %s", r.Status, r.Code) }
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%d %s %s %s", r.Status, r.Code, r.Detail, r.Errors)
+}
 
-// once calls; the error is a *refusal where the station has decided, and anything else where nobody knows what became
-// of the call.
+// once calls; the error is a *refusal where the station has answered, and anything else where nobody knows what became
+// of the call. A refusal of 500 and above decides nothing either.
 func (r *register) once(ctx context.Context, method, path string, body, answer any) ([]byte, error) {
 	var content io.Reader
 	if body != nil {
@@ -283,9 +288,6 @@ func (r *register) once(ctx context.Context, method, path string, body, answer a
 	if err != nil {
 		return nil, err
 	}
-	if res.StatusCode >= 500 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, res.Status, raw)
-	}
 	if res.StatusCode >= 300 {
 		refused := &refusal{Status: res.StatusCode}
 		_ = json.Unmarshal(raw, refused) // the status is enough
@@ -304,7 +306,7 @@ func (r *register) call(ctx context.Context, method, path string, body, answer a
 	for {
 		raw, err := r.once(ctx, method, path, body, answer)
 		var refused *refusal
-		if err == nil || errors.As(err, &refused) {
+		if err == nil || errors.As(err, &refused) && refused.Status < 500 {
 			return raw, err
 		}
 		select {
