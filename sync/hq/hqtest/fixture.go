@@ -223,8 +223,13 @@ func Card(number loyalty.CardNumber, account loyalty.AccountID) loyalty.Card {
 // Replant begins a new epoch with the entries after the first acked ones written again, as an agent does when its
 // journal forks: the operations stay, the statements are those of new cells in which nothing is left to use.
 func (j *Journal) Replant(epoch loyalty.Epoch, acked int) {
-	tail := j.Entries[acked:]
+	tail, forms := j.Entries[acked:], j.Forms
 	j.Begin(epoch)
+	for _, f := range forms {
+		if f.Seq > loyalty.Seq(acked) {
+			j.Forms = append(j.Forms, wire.Form{Seq: f.Seq - loyalty.Seq(acked), Bytes: f.Bytes})
+		}
+	}
 	for _, b := range tail {
 		e, err := wire.DecodeEntry(b)
 		if err != nil {

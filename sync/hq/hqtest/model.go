@@ -151,7 +151,9 @@ func (n *network) refund(rt *rapid.T) {
 	body := Refund(s.op, &s.body, loyalty.RefundID(fmt.Sprint(s.refunds)), money, clawed, returned)
 	at := n.station(rt)
 	if at != j {
-		n.Posts(j.All())
+		if len(j.Entries) > 0 {
+			n.Posts(j.All())
+		}
 		body.Station = j.Station
 	}
 	at.Append(body)
