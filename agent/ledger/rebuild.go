@@ -116,29 +116,16 @@ func (b *rebuilt) opened(e *loyalty.Entry, o loyalty.SaleOpened) {
 }
 
 func (b *rebuilt) closed(p place, e *loyalty.Entry, c loyalty.SaleClosed) {
-	s := b.sales[c.Sale].Sale
+	s, was := loyalty.ClosedSale(e, p.seq), b.sales[c.Sale].Sale
 	switch {
-	case s == nil:
-		s = &loyalty.Sale{ID: c.Sale, OpOpen: c.Opened, Account: c.Account, Card: c.Card, OpenedAt: c.OpenedAt, Reserved: c.Redeemed}
-	case s.State != loyalty.SaleOpen && s.OpEnd != e.Op:
+	case was == nil:
+	case was.State == loyalty.SaleOpen:
+		s.Open, s.Reserved = was.Open, was.Reserved
+	case was.OpEnd != e.Op:
 		return // another sale of this id, long ago
-	case s.State != loyalty.SaleOpen:
-		b.sales[c.Sale] = sale{s, p.epoch}
+	default:
+		s = was
 		s.SeqEnd = p.seq
-		return
-	}
-	card := c.Card
-	if !c.Opened.IsZero() {
-		card = ""
-	}
-	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Cashier, s.Shift = loyalty.SaleDone, e.Op, p.seq, e.At, e.Cashier, e.Shift
-	s.Close = &loyalty.CloseRequest{
-		Sale: c.Sale, Card: card, Receipt: c.Receipt, Redeem: c.Redeemed, Manual: c.Manual, Resolved: c.Resolved,
-		Who: loyalty.Who{Cashier: e.Cashier, Shift: e.Shift},
-	}
-	s.Quote = loyalty.Quote{
-		Programme: e.Programme, Total: c.Receipt.Total(), Redeem: c.Redeemed, Discount: c.Discount, Pay: c.Receipt.Total() - c.Discount,
-		Lines: c.LineDiscounts, Earn: c.Points(), LineEarn: c.LineEarned, Lots: c.Earned, Counted: c.Counted, Claims: c.Claims,
 	}
 	b.sales[c.Sale] = sale{s, p.epoch}
 }
