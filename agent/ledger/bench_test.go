@@ -147,6 +147,47 @@ func BenchmarkLedgerOperation(b *testing.B) {
 	b.ReportMetric(o50/u50, "p50/bbolt")
 }
 
+// BenchmarkLedgerWatched interleaves sales outside of any shift, and sales that count in a shift of five cashiers and in
+// three velocity rules: what those cost.
+func BenchmarkLedgerWatched(b *testing.B) {
+	plain, watched := benchLedger(b, 10_000), benchLedger(b, 10_000)
+	rules := strings.Replace(testProgramme, "version: 3", "version: 4", 1) + `velocity:
+  - {name: same-card, per: [card, counter], count: sales, at_most: 4, within: 30m, then: alert}
+  - {name: manual-entries, per: [cashier], count: manual, at_most: 10, within: shift, then: alert}
+  - {name: sales-a-day, per: [account], count: sales, at_most: 50, within: day, then: refuse}
+`
+	if err := watched.LoadProgramme(context.Background(), []byte(rules)); err != nil {
+		b.Fatal(err)
+	}
+	sell := func(l *Ledger, i int, who loyalty.Who) time.Duration {
+		r := &loyalty.CloseRequest{Sale: loyalty.SaleID(strconv.Itoa(i)), Card: cardOf(i%10_000 + 1), Receipt: fuel(30), Who: who}
+		start := time.Now()
+		if _, err := l.CloseSale(context.Background(), r); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	who := func(i int) loyalty.Who {
+		return loyalty.Who{Cashier: fmt.Sprint("Кассир ", i%5), Shift: uint32(i/500 + 1), Counter: "1"}
+	}
+	plains, watcheds := make([]time.Duration, 0, b.N), make([]time.Duration, 0, b.N)
+	i := 0
+	for ; i < 300; i++ {
+		sell(plain, i, loyalty.Who{})
+		sell(watched, i, who(i))
+	}
+	for b.Loop() {
+		plains = append(plains, sell(plain, i, loyalty.Who{}))
+		watcheds = append(watcheds, sell(watched, i, who(i)))
+		i++
+	}
+	p50, w50 := quantile(plains, .5), quantile(watcheds, .5)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(p50, "plain-p50-us")
+	b.ReportMetric(w50, "watched-p50-us")
+	b.ReportMetric(w50/p50, "watched/plain")
+}
+
 // BenchmarkLedgerCallers counts operations a second of 1, 8 and 64 callers at once.
 func BenchmarkLedgerCallers(b *testing.B) {
 	for _, callers := range []int{1, 8, 64} {

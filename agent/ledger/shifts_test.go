@@ -291,3 +291,43 @@ func TestShiftRecordRefusesWhatCannotBe(t *testing.T) {
 		t.Errorf("no number: %v", err)
 	}
 }
+
+// FuzzShiftRecord reads records of shifts and velocity counters of any content: what is read is written again the same.
+func FuzzShiftRecord(f *testing.F) {
+	m, err := shiftMessage(&loyalty.Shift{
+		ShiftID: shiftNo(4), Closed: true, OpenedAt: 5, ClosedAt: 6, OpenedBy: "Анна", Epoch: 1, Seq: 9, Stated: []loyalty.Figure{{Name: "cash", Amount: 7}},
+		Cashiers: []loyalty.CashierTotals{{Cashier: "Анна", Totals: loyalty.Totals{Sales: 2, Gross: 100}}},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := m.MarshalVT()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(shiftKey(shiftNo(4)), b)
+	f.Fuzz(func(t *testing.T, key, v []byte) {
+		_, _ = parseWatch(v)
+		s, err := parseShift(shiftOfKey(key), v)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if string(shiftKey(s.ShiftID)) != string(key) {
+			t.Fatalf("key %x of %+v", key, s.ShiftID)
+		}
+		m, err := shiftMessage(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := parseShift(s.ShiftID, b); err != nil || !reflect.DeepEqual(again, s) {
+			t.Fatalf("%+v, %v; was %+v", again, err, s)
+		}
+	})
+}
