@@ -3,6 +3,7 @@ package uplink_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -84,6 +85,13 @@ func (m *mortal) Read(ctx context.Context, epoch loyalty.Epoch, from loyalty.Seq
 		return nil, err
 	}
 	return m.Ledger.Read(ctx, epoch, from, 4, most)
+}
+
+func (m *mortal) Forms(ctx context.Context, epoch loyalty.Epoch, from, through loyalty.Seq) ([]wire.Form, error) {
+	if err := m.step(); err != nil {
+		return nil, err
+	}
+	return m.Ledger.Forms(ctx, epoch, from, through)
 }
 
 // mortalStore is headquarters' store with the same fate.
@@ -236,9 +244,24 @@ func (p *parts) sell(ctx context.Context, n int) bool {
 	if l == nil {
 		return false
 	}
+	if n%simGiven == 0 { // to a new customer, who pays with the new card
+		card := givenCard(n)
+		if _, err := l.IssueCard(ctx, &loyalty.IssueRequest{Card: card, Sealed: simForm(uint64(n))}); err != nil {
+			return false
+		}
+		_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: loyalty.SaleID(fmt.Sprint("first sale ", n)), Card: card, Receipt: hqtest.Receipt()})
+		if err != nil {
+			return false
+		}
+	}
 	_, err := l.CloseSale(ctx, &loyalty.CloseRequest{Sale: loyalty.SaleID(fmt.Sprint("sale ", n)), Card: simCard, Receipt: hqtest.Receipt()})
 	return err == nil
 }
+
+// simGiven is with every how many sales a card is given out.
+const simGiven = 6
+
+func givenCard(n int) loyalty.CardNumber { return loyalty.CardNumber(fmt.Sprintf("7006%012d", n)) }
 
 // settled tells whether the journal is empty of news.
 func (p *parts) settled() bool {
@@ -253,7 +276,9 @@ func (p *parts) settled() bool {
 		return false
 	}
 	b, err := l.Lookup(simCard)
-	return err == nil && b.Known && len(b.Local.Own) == 0 // every sale is in headquarters' snapshot
+	given, err2 := l.Lookup(givenCard(0))
+	// Every sale is in headquarters' snapshot, and it has told of the first card that was given out.
+	return err == nil && err2 == nil && b.Known && len(b.Local.Own) == 0 && given.Known && !given.Issued
 }
 
 func simulateParts(t *testing.T, seed uint64) (crashes, restored uint64) {
@@ -352,10 +377,16 @@ func (p *parts) compare(sales int) {
 				t.Errorf("sale %d was booked %d times", n, k)
 			}
 		}
-		accounts, err := s.Accounts(ctx, 0, 10)
-		if err != nil || len(accounts) != 1 {
+		accounts, err := s.Accounts(ctx, 0, 100)
+		if err != nil || len(accounts) != 1+(sales+simGiven-1)/simGiven {
 			t.Fatalf("%d accounts, %v", len(accounts), err)
 		}
+		for _, a := range accounts[1:] {
+			if got := a.Account.Total(hqtest.Start); got != 40_00 {
+				t.Errorf("account %d of a card that was given out holds %s", a.Account.ID, got)
+			}
+		}
+		p.compareForms(s, sales)
 		var held loyalty.Points
 		for _, lot := range accounts[0].Account.Lots {
 			held += lot.Amount
@@ -367,6 +398,24 @@ func (p *parts) compare(sales int) {
 			t.Errorf("the books' own check: %v", err)
 		}
 	})
+}
+
+// compareForms looks for the form of every card that was given out. Where the books were put back to an older copy, those
+// that it had acknowledged since are gone: the station has them no more.
+func (p *parts) compareForms(s *embedded.Store, sales int) {
+	kept, err := s.Forms(context.Background(), loyalty.FormHash{}, 100)
+	if err != nil {
+		p.t.Error(err)
+	}
+	has := map[loyalty.FormHash]loyalty.CardNumber{}
+	for _, f := range kept {
+		has[f.Hash] = f.Card
+	}
+	for n := 0; n < sales; n += simGiven {
+		if card := has[sha256.Sum256(simForm(uint64(n)))]; card != givenCard(n) && p.restored.Load() == 0 {
+			p.t.Errorf("card %s was given out, headquarters does not have the form", givenCard(n))
+		}
+	}
 }
 
 // fastDir is a folder in memory where there is one: these worlds are about the protocol, not about disks.
