@@ -259,36 +259,47 @@ func BenchmarkPost(b *testing.B) {
 		}
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "entries/s")
 	})
-	b.Run("post", func(b *testing.B) {
-		s := open(b, embedded.Config{Path: filepath.Join(b.TempDir(), "hq.db")})
-		defer func() { _ = s.Close() }() // measured is what came before
-		books := hq.NewBooks(hq.BooksConfig{Store: s, AutoEnrol: true, Now: hqtest.Start.Time})
-		var rows []loyalty.Account
-		for id := range loyalty.AccountID(accounts) {
-			rows = append(rows, hqtest.Account(id+1, 100))
-		}
-		if _, err := books.ImportAccounts(b.Context(), rows); err != nil {
-			b.Fatal(err)
-		}
-		k, n := hqtest.NewJournal(b, 100), 0
-		if _, err := books.Hello(b.Context(), k.Hello()); err != nil {
-			b.Fatal(err)
-		}
-		for b.Loop() {
-			b.StopTimer()
-			for i := range group {
-				k.Sell(loyalty.AccountID((n+i)*7919%accounts+1), 0, 100)
-			}
-			var batches []*hq.Batch
-			for first := n + 1; first <= n+group; first += 500 {
-				batches = append(batches, k.Batch(first, first+499))
-			}
-			b.StartTimer()
-			if _, err := books.Post(b.Context(), batches); err != nil {
+	b.Run("post", func(b *testing.B) { benchmarkPost(b, group, accounts, 0) })
+	b.Run("post with prices", func(b *testing.B) { benchmarkPost(b, group, accounts, 1) })
+}
+
+// benchmarkPost posts sales by a version of the programme; zero: they name none that could price them once more.
+func benchmarkPost(b *testing.B, group, accounts int, programme uint32) {
+	s := open(b, embedded.Config{Path: filepath.Join(b.TempDir(), "hq.db")})
+	defer func() { _ = s.Close() }() // measured is what came before
+	books := hq.NewBooks(hq.BooksConfig{Store: s, AutoEnrol: true, Now: hqtest.Start.Time})
+	var rows []loyalty.Account
+	for id := range loyalty.AccountID(accounts) {
+		rows = append(rows, hqtest.Account(id+1, 100))
+	}
+	k, n := hqtest.NewJournal(b, 100), 0
+	_, err1 := books.ImportAccounts(b.Context(), rows)
+	_, err2 := books.Publish(b.Context(), hqtest.Programme(1))
+	_, err3 := books.Hello(b.Context(), k.Hello())
+	p, err4 := loyalty.ParseProgramme(hqtest.Programme(1))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		for i := range group {
+			sale := k.Sale(loyalty.AccountID((n+i)*7919%accounts+1), "", 0, 0)
+			q, err := p.Price(loyalty.Case{Receipt: &sale.Receipt, At: k.At, Station: 100})
+			if err != nil {
 				b.Fatal(err)
 			}
-			n += group
+			sale.Earned, sale.Counted, sale.LineEarned = q.Lots, q.Counted, q.LineEarn
+			k.AppendEntry(&loyalty.Entry{At: k.At, Op: k.Op(), Programme: programme, Body: sale})
 		}
-		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "entries/s")
-	})
+		var batches []*hq.Batch
+		for first := n + 1; first <= n+group; first += 500 {
+			batches = append(batches, k.Batch(first, first+499))
+		}
+		b.StartTimer()
+		if _, err := books.Post(b.Context(), batches); err != nil {
+			b.Fatal(err)
+		}
+		n += group
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "entries/s")
 }
