@@ -6,7 +6,8 @@
 //     transaction has been committed.
 //   - A caller that is alone waits for nobody; callers that come together share an fsync.
 //   - An operation is carried out once, however often it is asked for: the sale's id, with the content, is its identity.
-//     The same again gets the same answer, other content is refused, and a refusal leaves no trace.
+//     The same again gets the same answer, other content is refused, and a refusal leaves no trace but the alert that a
+//     velocity rule asks for.
 //   - The journal is the outbox: entries are chained by their hashes and kept until HQ has acknowledged them, and Retain
 //     longer. There is no second queue.
 //   - A file that was restored, rolled back, cloned, lost or damaged does not pass for the latest: it begins a new epoch of
