@@ -30,7 +30,7 @@ func (s *Server) shiftRoutes(api huma.API) {
 			return s.shift(s.desk.CloseShift(ctx, &loyalty.ShiftRequest{ShiftID: r.id(), Cashier: b.Cashier, Stated: b.Register.figures()}))
 		})
 	huma.Register(api, operation(api, "GET", "/v1/shifts/{counter}/{number}", "getShift", "shift", "A shift as it stands",
-		"Kept as long as its last entry, 90 days by default."),
+		"Kept as long as its last entry, 400 days by default."),
 		func(_ context.Context, r *shiftRef) (*out[shiftBody], error) { return s.shift(s.desk.Shift(r.id())) })
 }
 
