@@ -164,7 +164,7 @@ func CustomerOf(card loyalty.CardNumber, b *loyalty.Books, at loyalty.Instant, o
 	}
 	if b.Known {
 		c.Total, c.Available, c.Debt = account.Total(at), b.Local.Available(at, b.Reserved), account.Debt
-		c.Tier, c.Expiring = b.Programme.Progress(&account.Standing, at), account.Expiring(at, at.Add(loyalty.ExpirySoon))
+		c.Tier, c.Expiring = b.Programme.Progress(&account.Standing, at), expiring(&account, at)
 	}
 	c.Accrue, _ = loyalty.RefusalOf(accrue)
 	c.Redeem, _ = loyalty.RefusalOf(redeem)
@@ -180,6 +180,18 @@ func CustomerOf(card loyalty.CardNumber, b *loyalty.Books, at loyalty.Instant, o
 		}
 	}
 	return c, nil
+}
+
+// expiring is what goes soon, together what goes together.
+func expiring(a *loyalty.Account, at loyalty.Instant) (goes []loyalty.Lot) {
+	for _, l := range a.Expiring(at, at.Add(loyalty.ExpirySoon)) {
+		if n := len(goes); n > 0 && goes[n-1].Expires == l.Expires {
+			goes[n-1].Amount += l.Amount
+			continue
+		}
+		goes = append(goes, loyalty.Lot{Amount: l.Amount, Expires: l.Expires})
+	}
+	return goes
 }
 
 // Status is the station's health, for the page and for the POS.

@@ -16,6 +16,24 @@ func receipt(ml loyalty.Millilitres, k loyalty.Kopecks) loyalty.Receipt {
 	return loyalty.Receipt{Tender: loyalty.Cash, Lines: []loyalty.Line{{Kind: loyalty.Fuel, Code: "АИ-95", Volume: ml, Amount: k}}}
 }
 
+// levels is a programme with tiers.
+const levels = `schema: azs-edge/programme/1
+name: levels
+version: 5
+effective: 2026-01-01T00:00:00+03:00
+title: {ru: Уровни, en: Levels}
+tiers:
+  count: litres
+  window: rolling
+  days: 90
+  levels:
+    - {name: green, title: {ru: Зелёный, en: Green}, from: 0}
+    - {name: gold, title: {ru: Золотой, en: Gold}, from: 300}
+earn:
+  - {fuel: ["*"], points: "1", per_litres: "2"}
+redeem: {share: 100%, step: "1"}
+`
+
 // TestPage walks the page through everything that a cashier must tell apart, in a real browser.
 func TestPage(t *testing.T) {
 	chrome := chrome(t)
@@ -123,6 +141,36 @@ func TestPage(t *testing.T) {
 			c.hub.Publish(api.StatusChanged{})
 			c.sees("notice", "Карты сети не настроены")
 		}},
+		{"levels", func(t *testing.T, c *counter) {
+			p, err := loyalty.ParseProgramme([]byte(levels))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.desk.SetProgramme(p)
+			sell := func(id loyalty.SaleID, k loyalty.Kopecks, redeem loyalty.Points) {
+				t.Helper()
+				r := &loyalty.CloseRequest{Sale: id, Card: anna, Receipt: receipt(150_000, k), Redeem: redeem}
+				if _, err := c.desk.CloseSale(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			sell("a", 9_750_00, 0)
+			c.scan(anna)
+			c.sees("tier", "Уровень: Зелёный. До уровня «Золотой»: 150 л")
+			c.holds(`document.getElementById("debt").hidden && document.getElementById("expiring").hidden`)
+			c.desk.SetNow(time.Now().AddDate(0, 0, 340)) // what she had lives for a year
+			c.scan(anna)
+			c.sees("expiring", "сгорит баллов: 1 250,5")
+			sell("b", 1_325_00, 1_325_00)
+			if _, err := c.desk.RefundSale(t.Context(), &loyalty.RefundRequest{Sale: "a", Refund: "1"}); err != nil {
+				t.Fatal(err)
+			}
+			c.scan(anna)
+			c.sees("debt", "Будет удержано из начислений: 74,5")
+			c.click("#language")
+			c.sees("tier", "Level: Green")
+			c.sees("debt", "To be taken from what is earned next: ")
+		}},
 		{"zone", func(t *testing.T, c *counter) {
 			ok, err := chromedp.Run(c.ctx, chromedp.Evaluate[bool](`(async () => {
 				const w = await import("/screen/words.js");
@@ -132,6 +180,7 @@ func TestPage(t *testing.T) {
 				w.setZone("2026-11-21T00:00:00-02:30");
 				const half = w.clock("2020-01-31T20:05:00Z");
 				w.setZone(today + "T12:00:00Z");
+				if (w.lastDay("2026-06-01T00:00:00Z") !== "31.05.2026") return false;
 				return far === "01.02 05:05" && half === "31.01 17:35" && w.clock(today + "T00:07:00Z") === "00:07";
 			})()`, chromedp.EvalAwaitPromise))
 			if err != nil || !ok {

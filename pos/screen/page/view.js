@@ -1,6 +1,6 @@
 // Shows the state. Everything from outside is written as text.
 
-import { both, clock, getLanguage, points, roubles, t } from "./words.js";
+import { both, clock, getLanguage, lastDay, litres, points, roubles, t } from "./words.js";
 
 const $ = id => document.getElementById(id);
 
@@ -138,8 +138,24 @@ function customer(c, online) {
   text("pending", figure(Math.max(0, c.total_points_x100 - c.available_points_x100)));
   may("may-accrue", true, t("mayAccrue"));
   may("may-redeem", !none, !c.known ? t("redeemLater") : none ? both(c.redeem_refused) : t("mayRedeem", points(c.redeemable_points_x100)));
+  more("tier", c.tier && tier(c.tier));
+  const goes = c.expiring[0];
+  more("expiring", goes && t("expiring", points(goes.amount_points_x100), lastDay(goes.expires)));
+  more("debt", c.debt_points_x100 > 0 && t("debt", points(c.debt_points_x100)));
   text("card-masked", c.card_masked);
   text("as-of", !c.known ? t("noData") : c.fresh ? t("fresh") : c.as_of ? t("asOf", clock(c.as_of)) : t("noData"));
+}
+
+// more is a line that is there only where there is something to say.
+function more(id, words) {
+  $(id).hidden = !words;
+  text(id, words || "");
+}
+
+// tier says where the customer stands, and how far the next tier is.
+function tier(x) {
+  if (!x.next) return t("tier", both(x.title));
+  return t("tierNext", both(x.title), x.unit === "litres" ? litres(x.need) : roubles(x.need), both(x.next));
 }
 
 function may(id, yes, words) {

@@ -14,6 +14,8 @@ const words = {
     available: "Доступно для списания", availableOff: "Можно списать сейчас, без связи", points: "баллов",
     total: "Всего баллов", activeNow: "Из них активны", pending: "Ещё не активны или заняты",
     mayAccrue: "Начисление", mayRedeem: s => "Списание до " + s,
+    tier: s => "Уровень: " + s, tierNext: (s, n, next) => "Уровень: " + s + ". До уровня «" + next + "»: " + n,
+    expiring: (n, day) => "После " + day + " сгорит баллов: " + n, debt: n => "Будет удержано из начислений: " + n,
     fresh: "по данным центра сейчас", asOf: s => "по данным на " + s, noData: "данных центра ещё нет",
     refused: "Отказано", rejected: "Это не карта программы", noread: "Не считалось", offer: "Попробуйте ещё раз",
     rejectAdvice: "Отсканируйте карту лояльности или QR-код из приложения.", noreadAdvice: "Поднесите карту ещё раз. Если не выходит, введите номер: F2.",
@@ -50,6 +52,8 @@ const words = {
     available: "Available to redeem", availableOff: "Can be redeemed now, offline", points: "points",
     total: "Total points", activeNow: "Of them active", pending: "Not active yet, or in use",
     mayAccrue: "Accrue", mayRedeem: s => "Redeem up to " + s,
+    tier: s => "Level: " + s, tierNext: (s, n, next) => "Level: " + s + ". To “" + next + "”: " + n,
+    expiring: (n, day) => n + " points expire after " + day, debt: n => "To be taken from what is earned next: " + n,
     fresh: "by headquarters, just now", asOf: s => "as of " + s, noData: "nothing from headquarters yet",
     refused: "Refused", rejected: "Not a card of this programme", noread: "Could not be read", offer: "Try again",
     rejectAdvice: "Scan the loyalty card, or the QR code in the app.", noreadAdvice: "Present the card again. If that fails, type its number: F2.",
@@ -111,6 +115,11 @@ export function roubles(kopecks) {
   return new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(kopecks / 100) + " ₽";
 }
 
+// litres writes millilitres.
+export function litres(ml) {
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: 1 }).format(Math.ceil(ml / 100) / 10) + (language === "ru" ? " л" : " l");
+}
+
 let offset = 0; // of the station's clock from UTC, in milliseconds
 
 // setZone takes the station's zone from a moment as the station writes it. The browser's own zone may be another.
@@ -127,6 +136,12 @@ export function clock(iso) {
   const time = at.toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
   if (at.toISOString().slice(0, 10) === today.toISOString().slice(0, 10)) return time;
   return at.toLocaleDateString(locale(), { day: "2-digit", month: "2-digit", timeZone: "UTC" }) + " " + time;
+}
+
+// lastDay writes the last day, by the station's clock, before a moment at which something is gone.
+export function lastDay(iso) {
+  const at = new Date(new Date(iso).getTime() + offset - 1);
+  return isNaN(at) ? "" : at.toLocaleDateString(locale(), { day: "2-digit", month: "2-digit", year: "numeric", timeZone: "UTC" });
 }
 
 // parse reads what was typed as an integer of 10^-digits units; NaN for anything that is not such a number.
