@@ -91,6 +91,11 @@ func FuzzDecode(f *testing.F) {
 		&pb.Cursor{Epoch: 1, Seq: 5, Hash: hash, Credit: 1000, Session: 3},
 		&pb.Ack{Epoch: 1, Seq: 5, Hash: hash, Quarantined: []*pb.Quarantined{{Seq: 4, Op: id, Reason: "no such account"}}},
 		&pb.Ask{Id: 1, DeadlineMs: 1500, Card: "7005000000009015", TopUp: &pb.TopUp{Want: 100, Statement: &pb.Statement{Used: 1}}},
+		&pb.Ask{Id: 1, Card: "7005000000009015", Issue: &pb.Issue{Card: "7005000000009016", Kind: 1, Replaces: true}},
+		&pb.Ask{Id: 1, Sale: &pb.SaleRef{Station: 7, Sale: "x"}},
+		&pb.Ask{Id: 1, Account: 42, History: &pb.History{From: 1, Until: 2, Before: 3, Limit: 4}},
+		&pb.Answer{Id: 1, Sale: saleState(f)},
+		&pb.Answer{Id: 1, History: &pb.HistoryPage{Next: 3, Operations: []*pb.Operation{{At: 1, Station: 7, Kind: "sale", Sale: "x", Card: "7005000000009015", Earned: 5}}}},
 		&pb.Answer{Id: 1, Card: card, Snapshot: snapshot, Grant: &pb.Grant{Account: 42, Epoch: 1, Issued: 100}},
 		&pb.Down{Stream: 1, After: 2, Through: 3, Items: []*pb.Item{{Item: &pb.Item_Snapshot{Snapshot: snapshot}}, {Item: &pb.Item_Card{Card: card}}}},
 		&pb.DownAck{Stream: 1, Seq: 3},
@@ -117,7 +122,9 @@ func FuzzDecode(f *testing.F) {
 		try(t, b, func(m *pb.Answer) error {
 			_, err := wire.ToCard(m.Card)
 			_, err2 := wire.ToSnapshot(m.Snapshot)
-			return errors.Join(err, err2)
+			_, err3 := wire.ToSaleElsewhere(m.Sale)
+			_, err4 := wire.ToOperations(m.History)
+			return errors.Join(err, err2, err3, err4)
 		})
 		try(t, b, func(m *pb.Down) error {
 			var errs []error
