@@ -252,7 +252,7 @@ func TestRefundOfAnotherStationsSale(t *testing.T) {
 			return unknown()
 		}
 		if q.Sale.Station != 9 || q.Sale.Sale != "away" {
-			return &pb.Answer{}, nil
+			return &pb.Answer{Refusal: string(loyalty.UnknownSale)}, nil
 		}
 		return &pb.Answer{Sale: &pb.SaleState{Station: 9, Closed: closed, Refunds: []*pb.RefundState{refundElsewhere(t, 9, "away", e.Op, 2000)}}}, nil
 	}
@@ -260,7 +260,7 @@ func TestRefundOfAnotherStationsSale(t *testing.T) {
 	if err != nil || s.Refund("a").Amount != 400_00 || !s.Refund("a").All {
 		t.Fatalf("2,000 of 2,400 were refunded elsewhere: %+v, %v", s, err)
 	}
-	if _, err := d.RefundSale(t.Context(), &loyalty.RefundRequest{Station: 9, Sale: "none", Refund: "a"}); !errors.Is(err, loyalty.SaleNotHere) {
+	if _, err := d.RefundSale(t.Context(), &loyalty.RefundRequest{Station: 9, Sale: "none", Refund: "a"}); !errors.Is(err, loyalty.UnknownSale) {
 		t.Errorf("a sale that headquarters does not have: %v", err)
 	}
 	hq.answer, hq.asked = nil, nil

@@ -37,7 +37,7 @@ func (d *Desk) refund(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.S
 	switch {
 	case err == nil:
 		d.learnHolder(ctx, x)
-	case origin == d.ledger.Station():
+	case origin == d.ledger.Station() && !errors.Is(err, loyalty.RefundMore):
 		d.log.InfoContext(ctx, "a sale is refunded by what this station knows of it", "sale", r.Sale, "err", err)
 	default:
 		return nil, err

@@ -119,7 +119,7 @@ func TestRefundElsewhere(t *testing.T) {
 	d.SetOnline(false)
 	want(t, call(t, h, 503, "POST", path, `{"refund":"a","station":9}`), map[string]any{"code": "hq_out_of_reach"})
 	d.SetOnline(true)
-	want(t, call(t, h, 404, "POST", path, `{"refund":"a","station":8}`), map[string]any{"code": "sale_not_here"})
+	want(t, call(t, h, 404, "POST", path, `{"refund":"a","station":8}`), map[string]any{"code": "unknown_sale"})
 	want(t, call(t, h, 404, "POST", path, `{"refund":"a"}`), map[string]any{"code": "sale_not_here"})
 	first := call(t, h, 200, "POST", path, `{"refund":"a","station":9,"tender":"cashless","card":"`+boris+`"}`)
 	want(t, first, map[string]any{"all": true, "returned_points_x100": 10000, "money_kopecks": 250000})

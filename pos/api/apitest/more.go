@@ -85,16 +85,17 @@ func (d *Desk) refundAway(r *loyalty.RefundRequest, refund step) (*loyalty.Sale,
 	if !d.status.HQ.Online && (was == nil || was.Refund(r.Refund) == nil) {
 		return nil, loyalty.Offline
 	}
-	card := loyalty.CardNumber("")
-	if x := d.other[key]; x != nil {
-		card = loyalty.ClosedSale(x.Closed, 0).Card
+	x := d.other[key]
+	if x == nil {
+		return nil, loyalty.UnknownSale
 	}
+	card := loyalty.ClosedSale(x.Closed, 0).Card
 	b := d.books(card, "")
 	if was != nil {
 		c := *was
 		b.Sale = &c
 	}
-	if err := b.Hear(r.Sale, d.other[key]); err != nil {
+	if err := b.Hear(r.Sale, x); err != nil {
 		return nil, err
 	}
 	at := d.place()
