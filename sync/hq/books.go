@@ -78,7 +78,7 @@ func (b *Books) Hello(ctx context.Context, h *Hello) (g Greeting, err error) {
 }
 
 // Post applies a group of batches in one transaction; see [Post]. Behind it, entries that waited for a card which was given
-// out are applied; if that is interrupted, [Books.CatchUp] does it.
+// out, or refunds for their sales, are applied; if that is interrupted, [Books.CatchUp] does it.
 func (b *Books) Post(ctx context.Context, batches []*Batch) (r *Result, err error) {
 	err = b.cfg.Store.Update(ctx, func(tx Tx) error {
 		r, err = Post(tx, batches, &b.programmes, b.Now())
@@ -88,7 +88,9 @@ func (b *Books) Post(ctx context.Context, batches []*Batch) (r *Result, err erro
 		return nil, err
 	}
 	b.wake.push(r.Touched...)
-	_, err = b.arrived(ctx, r.Given)
+	if _, err = b.arrived(ctx, r.Given); err == nil && len(r.Overdue) > 0 {
+		_, err = b.Retry(ctx, r.Overdue)
+	}
 	return r, err
 }
 

@@ -54,6 +54,7 @@ type Result struct {
 	Counts   [outcomes]int // new entries by Outcome
 	Alarms   []Alarm
 	Given    []loyalty.CardNumber // cards that were given out: what has waited for them may be tried again
+	Overdue  []Place              // refunds that were set aside before their sales came, which may be tried again
 	Alerts   []string             // the rules of new alerts
 	Standing int                  // sales that are priced otherwise here, by what the station had not heard
 }
@@ -84,7 +85,7 @@ func Post(tx Tx, batches []*Batch, programmes *Programmes, at loyalty.Instant) (
 }
 
 func (p *posting) run(batches []*Batch) error {
-	for _, step := range []func([]*Batch) error{p.place, p.read, p.apply, p.file, p.tell} {
+	for _, step := range []func([]*Batch) error{p.place, p.read, p.apply, p.overdue, p.file, p.tell} {
 		if err := step(batches); err != nil {
 			return err
 		}

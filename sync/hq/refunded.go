@@ -137,3 +137,36 @@ func (p *posting) refunded(l *line) {
 		p.refunds[key].add(&body)
 	}
 }
+
+// overdue finds refunds that came before their sales, while stations send again what an older copy of these books lacks:
+// the station that gave the money back may be ahead of the one that sold. They can be tried again after the commit.
+func (p *posting) overdue([]*Batch) error {
+	restored, err := p.tx.Restored()
+	if err != nil || !restored.Open {
+		return err
+	}
+	closed := map[SaleStep]bool{}
+	for i := range p.lines {
+		l := &p.lines[i]
+		if l.Step != Ended || l.Outcome == SetAside {
+			continue
+		}
+		closed[l.SaleStep()] = true
+		refunds, err := p.tx.RefundsOf(l.SaleAt, l.Sale, mostRefunds)
+		if err != nil {
+			return err
+		}
+		for _, r := range refunds {
+			if r.Outcome == SetAside {
+				p.result.Overdue = append(p.result.Overdue, r.Place)
+			}
+		}
+	}
+	for i := range p.lines {
+		l := &p.lines[i]
+		if l.Step == Refunded && l.Outcome == SetAside && closed[SaleStep{Station: l.SaleAt, Sale: l.Sale, Step: Ended}] {
+			p.result.Overdue = append(p.result.Overdue, l.Place)
+		}
+	}
+	return nil
+}

@@ -165,8 +165,8 @@ func (b *Books) arrived(ctx context.Context, cards []loyalty.CardNumber) (applie
 	return applied, nil
 }
 
-// CatchUp applies what was set aside until a card is there that is there: headquarters was stopped between the card and what
-// waited for it. It is to be called once, at the start.
+// CatchUp applies what was set aside until something came that is there: cards, and of refunds at other stations the sales.
+// Headquarters was stopped between the two. It is to be called once, at the start.
 func (b *Books) CatchUp(ctx context.Context, c Catalogue) (applied int, err error) {
 	var after Place
 	for {
@@ -175,9 +175,13 @@ func (b *Books) CatchUp(ctx context.Context, c Catalogue) (applied int, err erro
 			return applied, err
 		}
 		var waited []loyalty.CardNumber
+		var away []Place
 		for _, l := range lines {
-			if l.Waits != "" {
+			switch {
+			case l.Waits != "":
 				waited = append(waited, l.Waits)
+			case l.Step == Refunded && l.SaleAt != l.Station:
+				away = append(away, l.Place)
 			}
 		}
 		var there map[loyalty.CardNumber]loyalty.Card
@@ -190,6 +194,10 @@ func (b *Books) CatchUp(ctx context.Context, c Catalogue) (applied int, err erro
 		}
 		n, err := b.arrived(ctx, slices.Sorted(maps.Keys(there)))
 		if applied += n; err != nil {
+			return applied, err
+		}
+		r, err := b.Retry(ctx, away)
+		if applied += r.Applied; err != nil {
 			return applied, err
 		}
 		after = lines[len(lines)-1].Place

@@ -87,6 +87,44 @@ func testRefundAway(b *Bench) {
 	b.Raised()
 }
 
+// testRefundBeforeSale: after an older copy was put back, the station that gave the money back is heard before the one that
+// sold.
+func testRefundBeforeSale(b *Bench) {
+	ctx := context.Background()
+	b.Bring(Account(5, 0))
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	b.ok(b.Saw(ctx, []hq.Sighting{{Station: 17, Session: 1, Online: true, At: Start}, {Station: 18, Session: 1, Online: true, At: Start}}))
+	b.ok(b.Distrust(ctx))
+	s := j.Sale(5, "", 0, 40)
+	op := j.Append(s)
+	k.Append(away(17, Refund(op, &s, "r1", 120_000, 20, 0)))
+	other := j.Sale(5, "", 0, 8)
+	op = j.Append(other)
+	k.Append(away(17, Refund(op, &other, "r1", 60_000, 2, 0)))
+	if r := b.Posts(k.Batch(1, 1)); r.Counts != [4]int{hq.SetAside: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Posts(j.Batch(1, 1))
+	b.Holds(5, 20)
+	b.Posts(k.All(), j.All()) // in one group, in the same order
+	b.Holds(5, 26)
+	last := j.Sale(5, "", 0, 8)
+	op = j.Append(last)
+	k.Append(away(17, Refund(op, &last, "r1", 60_000, 4, 0)))
+	b.Posts(k.All())
+	b.ok(b.Store.Update(ctx, func(tx hq.Tx) error {
+		_, err := hq.Post(tx, []*hq.Batch{j.All()}, &hq.Programmes{}, b.Now())
+		return err
+	}))
+	b.Holds(5, 34)
+	if n, err := b.CatchUp(ctx, b.Store); err != nil || n != 1 {
+		b.Fatalf("%d %v", n, err)
+	}
+	b.Holds(5, 30)
+}
+
 // testAskSale: a station that refunds another one's sale is told all that was given back of it.
 func testAskSale(b *Bench) {
 	b.Bring(Account(5, 0))

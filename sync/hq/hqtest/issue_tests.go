@@ -33,6 +33,7 @@ func runCounter(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"may a card be given out", testAskIssue},
 		{"refunds of two stations", testRefundsTogether},
 		{"refund away", testRefundAway},
+		{"refund before its sale", testRefundBeforeSale},
 		{"sale asked about", testAskSale},
 		{"history asked about", testAskHistory},
 		{"alerts", testAlerts},
