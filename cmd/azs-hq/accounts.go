@@ -67,6 +67,12 @@ func showAccount(cmd *cobra.Command, a *admin.Account) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush reports
 	p("account\t%d\nstate\t%s\ntotal\t%s\navailable\t%s\npromised to stations\t%s\n", a.ID, a.State, a.Total, a.Available, a.Promised)
+	if a.Joined != "" {
+		p("joined\t%s\n", a.Joined)
+	}
+	if a.RedeemOn {
+		p("redeeming\tswitched on by the customer\n")
+	}
 	for _, c := range a.Cards {
 		may := ""
 		if !c.MayRedeem {

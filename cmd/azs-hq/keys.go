@@ -75,11 +75,11 @@ func readActKey(path string) (ed25519.PrivateKey, error) {
 	if block == nil || block.Type != privateBlock {
 		return nil, fmt.Errorf("%s holds no private key (PEM)", path)
 	}
-	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s holds no private key: %w", path, err)
 	}
-	key, ok := any.(ed25519.PrivateKey)
+	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
 		return nil, fmt.Errorf("%s holds a key of another kind, want ed25519", path)
 	}
@@ -99,11 +99,11 @@ func readPublicKey(path string) (ed25519.PublicKey, error) {
 	if block == nil || block.Type != publicBlock {
 		return nil, withHint(fmt.Errorf("%s holds no public key (PEM)", path), "it is the file that ends in .pub, which `azs-hq init` puts beside the key")
 	}
-	any, err := x509.ParsePKIXPublicKey(block.Bytes)
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s holds no public key: %w", path, err)
 	}
-	key, ok := any.(ed25519.PublicKey)
+	key, ok := parsed.(ed25519.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("%s holds a key of another kind, want ed25519", path)
 	}
