@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +46,7 @@ func TestDaily(t *testing.T) {
 		if _, err := books.ImportAccounts(t.Context(), []loyalty.Account{account}); err != nil {
 			t.Fatal(err)
 		}
-		var log bytes.Buffer
+		var log lockedBuffer
 		catalogue := &pages{Catalogue: store}
 		start := func() func() {
 			ctx, stop := context.WithCancel(t.Context())
@@ -88,12 +90,12 @@ func TestDaily(t *testing.T) {
 		if runs() != 3 {
 			t.Fatalf("%d runs at the start after three days", runs())
 		}
-		catalogue.broken = true
+		catalogue.broken.Store(true)
 		sleep(24 * time.Hour)
 		if runs() != 3 || !strings.Contains(log.String(), "was not done") {
 			t.Fatalf("%d runs on a catalogue that fails", runs())
 		}
-		catalogue.broken = false
+		catalogue.broken.Store(false)
 		sleep(15 * time.Minute)
 		halt()
 		if runs() != 4 {
@@ -109,14 +111,32 @@ func TestDaily(t *testing.T) {
 	})
 }
 
+// lockedBuffer is what was logged, for one who reads while others write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // pages is a catalogue that fails when it is told to.
 type pages struct {
 	hq.Catalogue
-	broken bool
+	broken atomic.Bool
 }
 
 func (p *pages) Accounts(ctx context.Context, after loyalty.AccountID, limit int) ([]*loyalty.Record, error) {
-	if p.broken {
+	if p.broken.Load() {
 		return nil, errCorrupt
 	}
 	return p.Catalogue.Accounts(ctx, after, limit)
