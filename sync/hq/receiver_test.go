@@ -401,6 +401,16 @@ func FuzzMessages(f *testing.F) {
 	f.Add("azs/v1/99/17/up", []byte{})
 	seed(wire.Hello, helloOf(j))
 	seed(wire.Ask, &pb.Ask{Id: 1, Account: 5, Epoch: 1, TopUp: &pb.TopUp{Want: 50, Statement: &pb.Statement{Used: 4, Voided: 1}}})
+	seed(wire.Ask, &pb.Ask{Id: 2, Card: "7005110000000011", Issue: &pb.Issue{Card: "7005110000000012", Kind: 1}})
+	seed(wire.Ask, &pb.Ask{Id: 3, Sale: &pb.SaleRef{Station: 17, Sale: "s-17-1-1-1"}})
+	seed(wire.Ask, &pb.Ask{Id: 4, Account: 5, History: &pb.History{Limit: 10}})
+	given := hqtest.NewJournal(f, 17)
+	given.Issue("7005110000000011", loyalty.MainCard, "", false, "sealed")
+	given.Append(loyalty.Alerted{Rule: "rule", Card: "7005110000000011", Count: 1})
+	if up, _, _, err = wire.SealBatch(1, 1, given.Hashes[0], given.Entries, given.Forms...); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(wire.Topic(17, wire.Up), up)
 	seed(wire.State, &pb.State{Station: 17, Session: 3, Online: true})
 	seed(wire.DownAck, &pb.DownAck{Stream: 1, Seq: 2})
 	f.Fuzz(func(t *testing.T, topic string, payload []byte) {

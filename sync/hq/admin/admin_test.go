@@ -47,7 +47,7 @@ func open(t *testing.T) (*hq.Books, *httptest.Server, *admin.Client) {
 // TestStrangersAreRefused: without the token, from a page, or under another name, nothing is told.
 func TestStrangersAreRefused(t *testing.T) {
 	_, srv, c := open(t)
-	paths := []string{"/v1/stream", "/v1/accounts", "/v1/stations", "/v1/quarantine", "/v1/alarms", "/v1/check", "/", "/v1/nothing"}
+	paths := []string{"/v1/stream", "/v1/accounts", "/v1/stations", "/v1/quarantine", "/v1/alarms", "/v1/alerts", "/v1/forms", "/v1/check", "/", "/v1/nothing"}
 	for _, path := range paths {
 		for name, spoil := range map[string]func(*http.Request){
 			"no token":       func(r *http.Request) { r.Header.Del("Authorization") },
@@ -99,6 +99,18 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/import/accounts", "[{}" + strings.Repeat(",{}", admin.MaxRows) + "]", 400},
 		{"POST", "/v1/import/cards", `[{"number":"7005110000000011","account":9}]`, 404},
 		{"POST", "/v1/import/cards", strings.Repeat(" ", 5<<20), 413},
+		{"GET", "/v1/alerts?after=minus", "", 400},
+		{"GET", "/v1/alerts?station=x", "", 400},
+		{"GET", "/v1/alerts?rule=" + strings.Repeat("x", 65), "", 400},
+		{"POST", "/v1/statement", "{}", 400},
+		{"POST", "/v1/statement", `{"account":5,"card":"7005110000000099"}`, 400},
+		{"POST", "/v1/statement", `{"account":5}`, 404},
+		{"POST", "/v1/statement", `{"account":5,"from":-1}`, 400},
+		{"POST", "/v1/statement", `{"account":5,"by":"week"}`, 400},
+		{"POST", "/v1/statement", `{"card":"7005110000000099"}`, 404},
+		{"GET", "/v1/forms?after=00", "", 400},
+		{"POST", "/v1/forms/show", `{}`, 400},
+		{"POST", "/v1/forms/show", `{"account":5}`, 404},
 		{"DELETE", "/v1/accounts", "", 405},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), tc.method, srv.URL+tc.path, strings.NewReader(tc.body))
