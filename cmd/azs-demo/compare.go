@@ -22,6 +22,7 @@ type audit struct {
 type auditRow struct {
 	name     string
 	card     loyalty.CardNumber
+	known    bool // headquarters has the card
 	hq       loyalty.Points
 	stations []auditView
 }
@@ -47,8 +48,9 @@ func (n *network) audit(ctx context.Context) (*audit, error) {
 		return nil, err
 	}
 	a := &audit{}
-	for i, p := range n.people {
-		a.rows = append(a.rows, auditRow{name: p.name, card: p.card, hq: totals[n.people.account(i)]})
+	for _, p := range n.people {
+		total, known := totals[p.card]
+		a.rows = append(a.rows, auditRow{name: p.name, card: p.card, known: known, hq: total})
 	}
 	for _, s := range n.stations {
 		r, err := s.agent(ctx)
@@ -78,19 +80,28 @@ func (n *network) audit(ctx context.Context) (*audit, error) {
 	return a, nil
 }
 
-// totals are the balances in headquarters' books.
-func (n *network) totals(ctx context.Context, at loyalty.Instant) (map[loyalty.AccountID]loyalty.Points, error) {
-	var ids []loyalty.AccountID
-	for i := range n.people {
-		ids = append(ids, n.people.account(i))
-	}
-	out := map[loyalty.AccountID]loyalty.Points{}
+// totals are the balances in headquarters' books, by the cards that it has.
+func (n *network) totals(ctx context.Context, at loyalty.Instant) (map[loyalty.CardNumber]loyalty.Points, error) {
+	out := map[loyalty.CardNumber]loyalty.Points{}
 	err := n.store.View(ctx, func(tx hq.Tx) error {
-		records, err := tx.Records(ids)
-		for id, r := range records {
-			out[id] = r.Account.Total(at)
+		cards, err := tx.Cards(n.people.cards())
+		if err != nil {
+			return err
 		}
-		return err
+		var ids []loyalty.AccountID
+		for _, c := range cards {
+			ids = append(ids, c.Account)
+		}
+		records, err := tx.Records(ids)
+		if err != nil {
+			return err
+		}
+		for number, c := range cards {
+			if r := records[c.Account]; r != nil {
+				out[number] = r.Account.Total(at)
+			}
+		}
+		return nil
 	})
 	return out, err
 }
@@ -152,7 +163,11 @@ func (a *audit) table(differs string) string {
 				said = verdict(v.total == r.hq)
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\n", fixed(r.hq), said)
+		total := fixed(r.hq)
+		if !r.known {
+			total, said = "-", "no card yet"
+		}
+		fmt.Fprintf(w, "%s\t%s\n", total, said)
 	}
 	fmt.Fprint(w, "\n")
 	for _, j := range a.journals {

@@ -1,5 +1,5 @@
 // Command azs-demo shows the whole of azs-edge in one process, with nothing to set up: a broker, headquarters, two
-// stations with a scanner each, a programme and five customers. `azs-demo` lets you play cashier and excavator;
+// stations with a scanner each, a programme and six customers. `azs-demo` lets you play cashier and excavator;
 // `azs-demo --once` plays a scripted day, checks every answer and compares the books at its end.
 //
 // It promises that everything between scanner and headquarters' disk is the real part, the register's calls over HTTP
@@ -48,9 +48,10 @@ the cashiers' pages, and tells every thing that happens in a line: a scan, a sal
 headquarters has on its disk, the line cut and mended. Open a page in a browser beside it.
 
 On a terminal it takes commands (help lists them). Without one, customers come by themselves
-until it is interrupted. With --once it plays a scripted day in two or three seconds: collecting
-online, headquarters cut off, collecting and redeeming what is allowed, the agent restarted,
-headquarters back; then the books are compared.
+until it is interrupted. With --once it plays a scripted day in a few seconds: collecting online,
+headquarters cut off, collecting and redeeming what is allowed, a card given to a new customer, the
+agent restarted, headquarters back, a refund at the other station, the shift closed, a statement;
+then the books are compared.
 
 Exit status: 0 done; with --once only if the points at headquarters equal those at the stations
 to the last hundredth and the journals are the same; 1 otherwise, with what differs.`,

@@ -21,7 +21,9 @@ func TestStory(t *testing.T) {
 		t.Fatalf("exit status %d: %s\n%s", status, &errs, &out)
 	}
 	for _, want := range []string{
-		"422 no_rights", "Нет связи с центром", "409 conflict", "the same answer to the last byte",
+		"422 no_rights", "Нет связи с центром", "409 conflict", "the same answer to the last byte", "503 hq_out_of_reach",
+		"given out to Zoya", "reads her form with his own key: Зоя Новикова", "422 refund_more", "have counted the same",
+		"sale 1-0003 of station 1 refunded", "asks headquarters: 7 operations",
 		"Headquarters and stations agree to the last hundredth",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -56,13 +58,14 @@ func TestCommands(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return n.obey(ctx, strings.NewReader("close\nopen 3 300\nopen 3 20\ncut\nclose\nsale 3 50\nsale 3 500\nunplug\nunplug\nplug\nplug\nsale 3\nsale 9\nhop\nrestart\nunplug\n1\nplug\nheal\npage\npoints\n\nquit\nsale 1\n"))
+		return n.obey(ctx, strings.NewReader("close\nopen 3 300\nopen 3 20\ncut\nclose\nsale 3 50\nsale 3 500\nunplug\nunplug\nplug\nplug\nsale 3\nsale 9\nhop\nrestart\nunplug\n1\nplug\nsale 6\nissue 6\nsale 6\nissue 1\nheal\npage\npoints\n\nquit\nsale 1\n"))
 	})
 	for _, want := range []string{
 		"scanned Vera", "sale t-4 closed for Vera: redeemed 0", "sale t-5 closed for Vera: redeemed 50", "is cut", "is mended",
-		"there are customers 1 to 5", `"hop" is not a command`, "card_blocked", "runs again", "the scanner is not plugged in",
+		"there are customers 1 to 6", `"hop" is not a command`, "card_blocked", "runs again", "the scanner is not plugged in",
 		"/#code=", "no sale is open at station 1", "sale t-2 opened for Vera: 300 points reserved", "sale t-2 is still open",
 		"sale t-2 closed for Vera: redeemed 120", "sale t-6 closed for Vera: redeemed 50", "refused: no_rights",
+		"Zoya has no card yet: issue 6", "given out to Zoya", "closed for Zoya", "Anna has a card already",
 		"the scanner is unplugged already", "the scanner is plugged already", "journal of station 2",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -100,6 +103,9 @@ func TestParseCommand(t *testing.T) {
 		{"sale x 1 50", command{}, false},
 		{"sale 1 1.555", command{}, false},
 		{"sale 1 -5", command{}, false},
+		{"issue 3", command{verb: "issue", station: 1, who: 2}, true},
+		{"issue 2 3", command{verb: "issue", station: 2, who: 2}, true},
+		{"issue", command{}, false},
 		{"restart 2", command{verb: "restart", station: 2}, true},
 		{"q", command{verb: "quit", station: 1}, true},
 		{"", command{verb: "nothing", station: 1}, true},

@@ -10,8 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/packaging/programmes"
 	"github.com/azs-edge/azs-edge/sync/hq"
@@ -30,6 +32,7 @@ type network struct {
 	books    *hq.Books
 	receiver *hq.Receiver
 	stations []*station
+	operator form.Identity // who reads the forms of new customers; headquarters itself cannot
 	patience time.Duration // of every wait
 	told     atomic.Uint64 // the last position of headquarters' books that was told
 }
@@ -59,8 +62,12 @@ func openNetwork(ctx context.Context, folder string, tell *teller, log *slog.Log
 		return n, err
 	}
 	n.receiver = hq.NewReceiver(hq.Config{Books: n.books, Dialer: dialer, Log: log})
+	key, err := n.newOperator()
+	if err != nil {
+		return n, err
+	}
 	for number := 1; number <= 2; number++ {
-		s, err := newStation(ctx, number, filepath.Join(folder, fmt.Sprintf("station%d", number)), n.broker.URL(), n, log)
+		s, err := newStation(ctx, number, filepath.Join(folder, fmt.Sprintf("station%d", number)), n.broker.URL(), key, n, log)
 		if err != nil {
 			return n, err
 		}
@@ -70,6 +77,16 @@ func openNetwork(ctx context.Context, folder string, tell *teller, log *slog.Log
 		}
 	}
 	return n, nil
+}
+
+// newOperator makes the keys of who reads the forms of new customers, and returns the half that stations seal to.
+func (n *network) newOperator() (public string, err error) {
+	pair, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", fmt.Errorf("make the key of the forms: %w", err)
+	}
+	n.operator, err = form.ParseIdentity([]byte(pair.String()))
+	return pair.Recipient().String(), err
 }
 
 // fillBooks brings the customers in and publishes the programme.

@@ -157,7 +157,11 @@ func committedText(lines []*hq.Line) string {
 	if len(lines) > most {
 		names = append(names, "...")
 	}
-	return fmt.Sprintf("has on its disk %s of station %d: %s", where, first.Station, strings.Join(names, ", "))
+	whose := fmt.Sprintf("of station %d", first.Station)
+	if first.Station == hq.Own {
+		whose = "of its own"
+	}
+	return fmt.Sprintf("has on its disk %s %s: %s", where, whose, strings.Join(names, ", "))
 }
 
 func bodyText(b loyalty.Body) string {
@@ -171,7 +175,18 @@ func bodyText(b loyalty.Body) string {
 	case loyalty.SaleVoided:
 		return fmt.Sprintf("sale %s void", b.Sale)
 	case loyalty.SaleRefunded:
+		if b.Station != 0 {
+			return fmt.Sprintf("sale %s of station %d refunded", b.Sale, b.Station)
+		}
 		return fmt.Sprintf("sale %s refunded", b.Sale)
+	case loyalty.CardIssued:
+		return fmt.Sprintf("card %s given out", b.Card)
+	case loyalty.ShiftOpened:
+		return "shift opened"
+	case loyalty.ShiftClosed:
+		return "shift closed"
+	case loyalty.Alerted:
+		return "alert " + b.Rule
 	case loyalty.CellReturned:
 		return fmt.Sprintf("rights of account %d returned", b.Account)
 	}

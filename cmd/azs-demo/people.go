@@ -14,10 +14,19 @@ type customer struct {
 	opened loyalty.Points // at headquarters when the demo begins
 	state  loyalty.State  // of the card
 	note   string
+	form   *formCall // filled in by who has no card yet; nil: has one
 }
 
-// account is the customer's account: the demo numbers them from 1.
+// account is the customer's account: the demo numbers them from 1001.
 func (p people) account(i int) loyalty.AccountID { return loyalty.AccountID(1001 + i) }
+
+// cards are everybody's cards.
+func (p people) cards() (all []loyalty.CardNumber) {
+	for _, x := range p {
+		all = append(all, x.card)
+	}
+	return all
+}
 
 // people are the customers, numbered from 1 in what is typed and from 0 here.
 type people []customer
@@ -29,6 +38,9 @@ func newPeople() people {
 		{name: "Vera", opened: 3000_25, note: "many points"},
 		{name: "Gleb", opened: 415_00, state: loyalty.AccruesOnly, note: "may only collect"},
 		{name: "Daria", opened: 99_99, state: loyalty.Blocked, note: "reported her card lost"},
+		{name: "Zoya", note: "has no card yet: issue 6", form: &formCall{
+			Name: "Зоя Новикова", Phone: "+79031234567", Birth: "1990-12-31", Language: "ru", Consent: consent{Text: "2026-03"},
+		}},
 	}
 	for i := range p {
 		p[i].card = cardNumber(i + 1)
@@ -56,6 +68,9 @@ func cardNumber(n int) loyalty.CardNumber {
 func (p people) books(at loyalty.Instant) (accounts []loyalty.Account, cards []loyalty.Card) {
 	const day = 24 * time.Hour
 	for i, x := range p {
+		if x.form != nil {
+			continue
+		}
 		accounts = append(accounts, loyalty.Account{ID: p.account(i), Lots: []loyalty.Lot{{
 			Amount: x.opened, ActiveFrom: at.Add(-30 * day), Expires: at.Add(365 * day),
 		}}})

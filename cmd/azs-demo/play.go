@@ -31,6 +31,7 @@ const usage = `
   sale 2 3 50  ... at station 2
   open 3 300   customer 3 reserves 300 points at station 1 before the fuel flows (or: open 2 3 300)
   close        ... and pays with two fifths of them: the tank was full early (or: close 2)
+  issue 6      customer 6 fills in the form and gets a card at station 1 (or: issue 2 6)
   cut          cut the line between the stations and headquarters
   heal         mend it
   unplug, plug     the cable of station 1's scanner
@@ -61,7 +62,7 @@ func parseCommand(text string, customers int) (command, error) {
 		c.verb = "quit"
 	case "?", "h", "help":
 		c.verb = "help"
-	case "scan":
+	case "scan", "issue":
 		wants, ok = 1, c.take(&words, 2)
 	case "sale", "open":
 		wants, ok = min(max(len(words), 1), 2), c.take(&words, 3)
@@ -192,6 +193,9 @@ const scanTime = 5 * time.Second
 // do carries one command out. id names the sale, if it is one.
 func (n *network) do(ctx context.Context, c command, id string) error {
 	s := n.stations[c.station-1]
+	if x := n.people[c.who]; x.form != nil && c.verb != "issue" {
+		return fmt.Errorf("%s has no card yet: issue %d", x.name, c.who+1)
+	}
 	switch c.verb {
 	case "scan":
 		ctx, cancel := context.WithTimeout(ctx, scanTime)
@@ -210,6 +214,8 @@ func (n *network) do(ctx context.Context, c command, id string) error {
 		return s.heeds(ctx, a)
 	case "open":
 		return n.open(ctx, s, c, id)
+	case "issue":
+		return n.issue(ctx, s, c.who)
 	case "close":
 		return n.closeEarly(ctx, s)
 	case "cut":
@@ -248,6 +254,21 @@ func (n *network) do(ctx context.Context, c command, id string) error {
 	case "help":
 		n.tell.text(usage + "\n")
 	}
+	return nil
+}
+
+// issue gives a card to who has none yet.
+func (n *network) issue(ctx context.Context, s *station, who int) error {
+	x := &n.people[who]
+	if x.form == nil {
+		return fmt.Errorf("%s has a card already", x.name)
+	}
+	a, err := s.register.issue(ctx, x, attendant{})
+	if err != nil {
+		return err
+	}
+	x.form = nil
+	n.tell.say(voiceOf(s.number), "card %s given out to %s: %s", a.CardMasked, x.name, a.Message.EN)
 	return nil
 }
 
@@ -298,9 +319,13 @@ func (n *network) playAlone(ctx context.Context) error {
 	}
 }
 
-// turn is what happens next: somebody comes and buys, every tenth time the line is cut, and mended three later.
+// turn is what happens next: somebody comes and buys, every tenth time the line is cut, and mended three later. While it
+// is cut for the first time, those who have no card yet get one.
 func (n *network) turn(number int) []command {
 	scan := command{verb: "scan", station: 1 + rand.IntN(2), who: rand.IntN(len(n.people))}
+	if n.people[scan.who].form != nil && number < 6 {
+		scan.who = 0
+	}
 	buy := scan
 	buy.verb = "sale"
 	buy.redeem = slices.Max([]loyalty.Points{0, loyalty.Points(rand.IntN(120)-60) * 100})
@@ -308,6 +333,12 @@ func (n *network) turn(number int) []command {
 	switch number % 10 {
 	case 5:
 		all = append([]command{{verb: "cut", station: 1}}, all...)
+	case 6:
+		for i, x := range n.people {
+			if x.form != nil {
+				all = append([]command{{verb: "issue", station: scan.station, who: i}}, all...)
+			}
+		}
 	case 8:
 		all = append([]command{{verb: "heal", station: 1}}, all...)
 	case 0:

@@ -55,8 +55,14 @@ type saleCall struct {
 	Card    string  `json:"card,omitempty"`
 	Receipt receipt `json:"receipt"`
 	Redeem  int64   `json:"redeem_points_x100,omitempty"`
-	Cashier string  `json:"cashier,omitempty"`
-	Counter string  `json:"counter,omitempty"`
+	attendant
+}
+
+// attendant is at whose hands a call is made.
+type attendant struct {
+	Cashier string `json:"cashier,omitempty"`
+	Counter string `json:"counter,omitempty"`
+	Shift   uint32 `json:"shift,omitempty"`
 }
 
 type sale struct {
@@ -66,9 +72,11 @@ type sale struct {
 	Account    uint64 `json:"account"` // 0: headquarters has not said yet whose the card is
 	Reserved   int64  `json:"reserved_points_x100"`
 	Quote      struct {
-		Redeem loyalty.Points  `json:"redeem_points_x100"`
-		Earn   loyalty.Points  `json:"earn_points_x100"`
-		Pay    loyalty.Kopecks `json:"pay_kopecks"`
+		Total    loyalty.Kopecks `json:"total_kopecks"`
+		Discount loyalty.Kopecks `json:"discount_kopecks"`
+		Redeem   loyalty.Points  `json:"redeem_points_x100"`
+		Earn     loyalty.Points  `json:"earn_points_x100"`
+		Pay      loyalty.Kopecks `json:"pay_kopecks"`
 	} `json:"quote"`
 	Total     loyalty.Points `json:"total_points_x100"`
 	Available loyalty.Points `json:"available_points_x100"`
@@ -135,8 +143,9 @@ func (r *register) sale(ctx context.Context, method, path string, c saleCall) (*
 
 type refundCall struct {
 	Refund  string       `json:"refund"`
+	Station int          `json:"station,omitempty"` // where the sale was; left out: here
 	Lines   []refundLine `json:"lines,omitempty"`
-	Cashier string       `json:"cashier,omitempty"`
+	attendant
 }
 
 type refundLine struct {
@@ -152,12 +161,22 @@ type refund struct {
 	Returned loyalty.Points  `json:"returned_points_x100"`
 	Clawed   loyalty.Points  `json:"clawed_points_x100"`
 	Receipt  string          `json:"receipt_text"`
+
+	raw []byte // the answer, byte for byte
 }
 
 // refund gives lines of a closed sale back.
 func (r *register) refund(ctx context.Context, id string, c refundCall) (f refund, err error) {
-	_, err = r.call(ctx, http.MethodPost, "/v1/sales/"+url.PathEscape(id)+"/refunds", c, &f)
+	c.Counter = counterName
+	f.raw, err = r.call(ctx, http.MethodPost, "/v1/sales/"+url.PathEscape(id)+"/refunds", c, &f)
 	return f, err
+}
+
+// try asks once for a refund: where headquarters has to be asked and is out of reach, asking again does not help.
+func (r *register) try(ctx context.Context, id string, c refundCall) error {
+	c.Counter = counterName
+	_, err := r.once(ctx, http.MethodPost, "/v1/sales/"+url.PathEscape(id)+"/refunds", c, &refund{})
+	return err
 }
 
 // identify asks who holds a card, as for a number typed in.

@@ -58,7 +58,7 @@ type scanned struct {
 }
 
 // newStation writes the station's folder: its configuration, its token, its scanner.
-func newStation(ctx context.Context, number int, folder, broker string, n *network, log *slog.Logger) (*station, error) {
+func newStation(ctx context.Context, number int, folder, broker, formsKey string, n *network, log *slog.Logger) (*station, error) {
 	s := &station{
 		number: number, folder: folder, heard: n.heard, describe: n.scanText, log: log.With("station", number),
 		scans: make(chan scanned, 16), changed: make(chan struct{}), told: map[string]bool{},
@@ -78,7 +78,7 @@ func newStation(ctx context.Context, number int, folder, broker string, n *netwo
 	if err != nil {
 		return nil, err
 	}
-	if s.settings, err = s.configure(address, broker); err != nil {
+	if s.settings, err = s.configure(address, broker, formsKey); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.register = newRegister(address, token)
@@ -105,11 +105,11 @@ func freeAddress(ctx context.Context) (string, error) {
 }
 
 // configure writes the configuration as a technician would, and reads it back as the daemon does.
-func (s *station) configure(address, broker string) (config.Agent, error) {
+func (s *station) configure(address, broker, formsKey string) (config.Agent, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "station: {number: %d, name: %q}\n", s.number, fmt.Sprintf("АЗС %d", s.number))
 	fmt.Fprintf(&b, "ledger: {path: %q}\n", s.path("ledger.db"))
-	fmt.Fprintf(&b, "cards: {ranges: [{prefix: \"7005\", length: 16, check: luhn}]}\n")
+	fmt.Fprintf(&b, "cards: {ranges: [{prefix: \"7005\", length: 16, check: luhn}], forms_key: %s}\n", formsKey)
 	if s.gun != nil {
 		// Commands are typed faster than a cashier scans: the same card twice at once is meant.
 		fmt.Fprintf(&b, "scanners: [{name: scanner, counter: %q, port: %q, dedupe_ms: 0}]\n", counterName, s.gun.link)

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq"
 )
 
 // story is the scripted run: it plays one day of two stations, checks every answer, and counts for itself what every
@@ -18,7 +20,11 @@ type story struct {
 	must map[int]loyalty.Points // what customers gained and spent, by what the registers were answered
 	paid *sale                  // a sale that was answered before the restart
 	gone bool                   // headquarters is cut off
+	till totals                 // of the shift at station 1, as its register adds it up
 }
+
+// shiftNumber is the register's number of the day's shift at station 1.
+const shiftNumber = 12
 
 // The customers of the story.
 const (
@@ -26,6 +32,8 @@ const (
 	boris
 	vera
 )
+
+const zoya = 5 // has no card yet
 
 // storyTime bounds the whole story.
 const storyTime = 55 * time.Second
@@ -39,15 +47,19 @@ func (n *network) tellStory(ctx context.Context) error {
 		title string
 		play  func(context.Context) error
 	}{
-		{"Everything is up: a broker, headquarters with five customers, two stations with a scanner each", s.ready},
+		{"Everything is up: a broker, headquarters with five customers and a sixth to come, two stations with a scanner each", s.ready},
 		{"1. In the morning all is well. Anna fills up at station 2, then at station 1", s.online},
 		{"2. She goes on to pay part of her fuel with points: 300 are reserved before it flows", s.prepay},
 		{"3. An excavator cuts the line to headquarters. The stations go on", s.cutOff},
 		{"4. Station 1, without headquarters: collecting always works, redeeming as far as rights were left here", s.offlineOne},
 		{"5. Station 2, without headquarters: it holds no rights for Anna, so the same points cannot be spent twice", s.offlineTwo},
-		{"6. The agent of station 1 is restarted. The register repeats a sale, as registers do", s.restarted},
-		{"7. The line is mended: the journals drain", s.mended},
-		{"8. The books, side by side", s.compared},
+		{"6. Station 1, without headquarters: a new customer fills in the form, gets a card and collects at once", s.newcomer},
+		{"7. The agent of station 1 is restarted. The register repeats a sale, as registers do", s.restarted},
+		{"8. The line is mended: the journals drain, and the new customer has an account", s.mended},
+		{"9. Boris has not drunk the second coffee. He bought it at station 1 and gives it back at station 2", s.away},
+		{"10. In the evening the shift of station 1 is closed: the register and the station compare what they have", s.evening},
+		{"11. Anna asks at station 2 for her statement, of all stations", s.statement},
+		{"12. The books, side by side", s.compared},
 	} {
 		n.tell.chapter("%s", chapter.title)
 		if err := chapter.play(ctx); err != nil {
@@ -82,14 +94,25 @@ func (s *story) present(ctx context.Context, station, who int, redeemable loyalt
 	return nil
 }
 
+// olga is at whose hands calls at station 1 are made, in her shift.
+func (s *story) olga() attendant { return attendant{Cashier: "Ольга", Shift: shiftNumber} }
+
+// at is at whose hands calls at a station are made.
+func (s *story) at(station int) attendant {
+	if station == 1 {
+		return s.olga()
+	}
+	return attendant{Cashier: "Марат"}
+}
+
 // sell sells in one step: what a register does when there is nothing to reserve.
 func (s *story) sell(ctx context.Context, station, who int, id string, r receipt, redeem loyalty.Points) (*sale, error) {
-	c := saleCall{Card: string(s.people[who].card), Receipt: r, Redeem: int64(redeem), Cashier: "Ольга"}
+	c := saleCall{Card: string(s.people[who].card), Receipt: r, Redeem: int64(redeem), attendant: s.at(station)}
 	a, err := s.stations[station-1].register.close(ctx, id, c)
 	if err != nil {
 		return nil, err
 	}
-	return a, errors.Join(s.count(who, a, redeem), s.stations[station-1].heeds(ctx, a))
+	return a, errors.Join(s.count(station, who, a, redeem), s.stations[station-1].heeds(ctx, a))
 }
 
 // quiet waits, where headquarters is in reach, until it has everything and that is told: nothing of a chapter is told
@@ -106,9 +129,18 @@ func (s *story) quiet(ctx context.Context) error {
 	return s.posted(ctx)
 }
 
-// count notes what a closed sale has done to its customer.
-func (s *story) count(who int, a *sale, redeemed loyalty.Points) error {
-	s.must[who] += a.Quote.Earn - a.Quote.Redeem
+// count notes what a closed sale has done to its customer, and to the till.
+func (s *story) count(station, who int, a *sale, redeemed loyalty.Points) error {
+	q := &a.Quote
+	s.must[who] += q.Earn - q.Redeem
+	if station == 1 {
+		s.till.Sales++
+		s.till.Gross += q.Total
+		s.till.Discount += q.Discount
+		s.till.Cashless += q.Pay
+		s.till.Earned += q.Earn
+		s.till.Redeemed += q.Redeem
+	}
 	return errors.Join(
 		expect("state of sale "+a.ID, a.State, "closed"),
 		expect("redeemed by sale "+a.ID, a.Quote.Redeem, redeemed),
@@ -127,6 +159,10 @@ func (s *story) refused(station int, what string, err error, status int, code lo
 }
 
 func (s *story) online(ctx context.Context) error {
+	if _, err := s.stations[0].register.openShift(ctx, shiftNumber, "Ольга"); err != nil {
+		return err
+	}
+	s.tell.say(voiceOf(1), "Olga opens shift %d", shiftNumber)
 	if err := s.present(ctx, 2, anna, 1250_00); err != nil {
 		return err
 	}
@@ -154,7 +190,7 @@ func (s *story) online(ctx context.Context) error {
 
 func (s *story) prepay(ctx context.Context) error {
 	a, err := s.stations[0].register.open(ctx, "1-0002", saleCall{
-		Card: string(s.people[anna].card), Receipt: basket(50_000, 0), Redeem: 300_00, Cashier: "Ольга",
+		Card: string(s.people[anna].card), Receipt: basket(50_000, 0), Redeem: 300_00, attendant: s.olga(),
 	})
 	if err != nil {
 		return err
@@ -193,11 +229,11 @@ func (s *story) offlineOne(ctx context.Context) error {
 		return err
 	}
 	// The tank was full at 30 litres: of 300 points reserved Anna pays 120, the right to the other 180 stays here.
-	a, err := one.close(ctx, "1-0002", saleCall{Receipt: basket(30_000, 0), Redeem: 120_00, Cashier: "Ольга"})
+	a, err := one.close(ctx, "1-0002", saleCall{Receipt: basket(30_000, 0), Redeem: 120_00, attendant: s.olga()})
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.count(anna, a, 120_00), s.stations[0].heeds(ctx, a)); err != nil {
+	if err := errors.Join(s.count(1, anna, a, 120_00), s.stations[0].heeds(ctx, a)); err != nil {
 		return err
 	}
 	s.tell.quote(a.Receipt)
@@ -219,7 +255,35 @@ func (s *story) offlineTwo(ctx context.Context) error {
 	if err := s.refused(2, "Anna wants to redeem 50", err, 422, loyalty.NoRights); err != nil {
 		return err
 	}
-	_, err = s.sell(ctx, 2, anna, "2-0002", basket(15_000, 0), 0) // a refusal does not use the number up
+	if _, err = s.sell(ctx, 2, anna, "2-0002", basket(15_000, 0), 0); err != nil { // a refusal does not use the number up
+		return err
+	}
+	// What station 1 has sold only headquarters can tell.
+	err = s.stations[1].register.try(ctx, "1-0003", s.coffee())
+	return s.refused(2, "Boris wants to give a coffee of station 1 back", err, 503, loyalty.Offline)
+}
+
+// coffee is one of the coffees that Boris bought at station 1, given back at station 2.
+func (s *story) coffee() refundCall {
+	return refundCall{Refund: "2-R1", Station: 1, Lines: []refundLine{{Line: 2, Count: 1000, Amount: 189_00}}, attendant: s.at(2)}
+}
+
+func (s *story) newcomer(ctx context.Context) error {
+	one, x := s.stations[0].register, &s.people[zoya]
+	a, err := one.issue(ctx, x, s.olga())
+	if err != nil {
+		return err
+	}
+	s.till.Cards++
+	s.tell.say(voiceOf(1), "card %s given out to %s; her form is sealed, and nobody at the station can read it again", a.CardMasked, x.name)
+	s.tell.quote(a.Message.RU + "\n" + a.Message.EN + "\n")
+	if err := errors.Join(expect("headquarters knows the new card", a.Known, false), expect("state of the new card", a.State, "accrue_only")); err != nil {
+		return err
+	}
+	if err := s.present(ctx, 1, zoya, 0); err != nil {
+		return err
+	}
+	_, err = s.sell(ctx, 1, zoya, "1-0007", basket(22_000, 1), 0) // 22 l: 11 points; a coffee: 9
 	return err
 }
 
@@ -228,7 +292,7 @@ func (s *story) restarted(ctx context.Context) error {
 		return err
 	}
 	s.tell.say(voiceOf(1), "the agent runs again, over the same ledger")
-	c := saleCall{Card: string(s.people[anna].card), Receipt: basket(10_000, 1), Redeem: 100_00, Cashier: "Ольга"}
+	c := saleCall{Card: string(s.people[anna].card), Receipt: basket(10_000, 1), Redeem: 100_00, attendant: s.olga()}
 	again, err := s.stations[0].register.close(ctx, "1-0004", c)
 	if err != nil {
 		return err
@@ -252,12 +316,14 @@ func (s *story) restarted(ctx context.Context) error {
 	// The coffee of 1-0004 was cold. Giving it back needs nobody else: its points go back, those it earned are taken.
 	coffee := c.Receipt.Lines[1]
 	f, err := s.stations[0].register.refund(ctx, "1-0004", refundCall{
-		Refund: "1-R1", Lines: []refundLine{{Line: 2, Count: coffee.Count, Amount: coffee.Amount}}, Cashier: "Ольга",
+		Refund: "1-R1", Lines: []refundLine{{Line: 2, Count: coffee.Count, Amount: coffee.Amount}}, attendant: s.olga(),
 	})
 	if err != nil {
 		return err
 	}
 	s.must[anna] += f.Returned - f.Clawed
+	s.till.Refunds++
+	s.till.Returned += f.Money
 	s.tell.say(voiceOf(1), "the coffee of sale 1-0004 is given back: %s roubles in money, %s points back, %s that it had earned taken", f.Money, f.Returned, f.Clawed)
 	s.tell.quote(f.Receipt)
 	return expect("given back for the coffee", int64(f.Money+f.Discount), coffee.Amount)
@@ -270,12 +336,94 @@ func (s *story) mended(ctx context.Context) error {
 	if err := errors.Join(s.noticed(ctx, true), s.quiet(ctx)); err != nil {
 		return err
 	}
+	if err := s.welcomed(ctx); err != nil {
+		return err
+	}
 	// Life goes on: Vera redeems where nobody has met her before, with rights that headquarters gives while she waits.
 	if err := s.present(ctx, 2, vera, 3000_00); err != nil {
 		return err
 	}
 	_, err := s.sell(ctx, 2, vera, "2-0003", basket(35_000, 1), 1000_00)
 	return err
+}
+
+// welcomed finds the new customer's account at headquarters, and has the operator read her form.
+func (s *story) welcomed(ctx context.Context) error {
+	x := &s.people[zoya]
+	return s.store.View(ctx, func(tx hq.Tx) error {
+		cards, err := tx.Cards([]loyalty.CardNumber{x.card})
+		if err != nil {
+			return err
+		}
+		forms, err := tx.FormsOf(cards[x.card].Account, 10)
+		if err != nil {
+			return err
+		}
+		if err := expect("forms of the new customer", len(forms), 1); err != nil {
+			return err
+		}
+		f, err := form.Open(s.operator, forms[0].Sealed)
+		if err != nil {
+			return err
+		}
+		s.tell.say(voiceHQ, "has opened account %d for %s's card; an operator reads her form with his own key: %s, %s", cards[x.card].Account, x.name, f.Name, f.Phone)
+		return errors.Join(expect("name on the form", f.Name, x.form.Name), expect("telephone on the form", f.Phone, x.form.Phone))
+	})
+}
+
+func (s *story) away(ctx context.Context) error {
+	two := s.stations[1].register
+	f, err := two.refund(ctx, "1-0003", s.coffee())
+	if err != nil {
+		return err
+	}
+	s.must[boris] += f.Returned - f.Clawed
+	s.tell.say(voiceOf(2), "a coffee of sale 1-0003 of station 1 is given back: %s roubles in money, %s points that it had earned taken", f.Money, f.Clawed)
+	s.tell.quote(f.Receipt)
+	again, err := two.refund(ctx, "1-0003", s.coffee())
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again.raw, f.raw) {
+		return fmt.Errorf("the refund asked again is answered\n%s\nand was answered\n%s: %w", again.raw, f.raw, errUnexpected)
+	}
+	if err := s.quiet(ctx); err != nil {
+		return err
+	}
+	// Station 1 asks headquarters before it gives anything back: one coffee is left of two.
+	c := s.coffee()
+	c.Refund, c.Station, c.attendant, c.Lines[0].Count, c.Lines[0].Amount = "1-R2", 0, s.olga(), 2000, 378_00
+	_, err = s.stations[0].register.refund(ctx, "1-0003", c)
+	return s.refused(1, "somebody wants to give both coffees back at station 1 as well", err, 422, loyalty.RefundMore)
+}
+
+func (s *story) evening(ctx context.Context) error {
+	x, err := s.stations[0].register.closeShift(ctx, shiftNumber, "Ольга", s.till)
+	if err != nil {
+		return err
+	}
+	t := &x.Totals
+	s.tell.say(voiceOf(1), "Olga closes shift %d: the register and the station have counted the same", shiftNumber)
+	s.tell.quote(fmt.Sprintf("sales %d, refunds %d, cards given out %d\nreceipts %s: paid with points %s, with money %s; money given back %s\npoints earned %s, redeemed %s\n",
+		t.Sales, t.Refunds, t.Cards, t.Gross, t.Discount, t.Cashless, t.Returned, t.Earned, t.Redeemed))
+	return errors.Join(expect("totals of the shift", x.Totals, s.till), expect("it differs", x.Differs, false), expect("the shift is", x.State, "closed"))
+}
+
+func (s *story) statement(ctx context.Context) error {
+	x, err := s.stations[1].register.statement(ctx, s.people[anna].card)
+	if err != nil {
+		return err
+	}
+	var sum loyalty.Points
+	var text string
+	for i := range x.Operations {
+		o := &x.Operations[i]
+		sum += o.net()
+		text = o.String() + "\n" + text // the oldest first
+	}
+	s.tell.say(voiceOf(2), "asks headquarters: %d operations, %s points in all", len(x.Operations), signed(sum))
+	s.tell.quote(text)
+	return errors.Join(expect("the statement is of all stations", x.Everywhere, true), expect("what Anna's statement comes to", sum, s.must[anna]))
 }
 
 func (s *story) compared(ctx context.Context) error {
