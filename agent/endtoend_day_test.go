@@ -32,7 +32,10 @@ type day struct {
 }
 
 // The customers of the day. The first of them comes to get a card.
-const newcomer loyalty.CardNumber = "7005900000000017"
+const (
+	newcomer loyalty.CardNumber = "7005900000000017"
+	passerby loyalty.CardNumber = "7005900000000033"
+)
 
 var (
 	regular = cardOf(1)
@@ -244,8 +247,25 @@ func (d *day) issued(ctx context.Context) {
 	// Now that headquarters has the account, it can have another card.
 	d.call(ctx, d.two, http.MethodPost, "/v1/cards/issue", additional, &a)
 	d.awaitDrained(ctx)
+	d.issuedToNobody(ctx)
 	d.readForm(ctx)
 	d.unread(herName, herPhone, herPhone[1:], herEmail)
+}
+
+// issuedToNobody gives out a card while the line is up and nobody is at its other end: what is sent is lost, and has to be
+// sent again, the form with it.
+func (d *day) issuedToNobody(ctx context.Context) {
+	d.hq.kill()
+	var a issuedAnswer
+	d.call(ctx, d.one, http.MethodPost, "/v1/cards/issue", issueCall(passerby, "Прохожий", "+79039998877"), &a)
+	equal(d.t, "the card that headquarters has not heard of", a.Known, false)
+	if err := d.hq.start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.awaitDrained(ctx)
+	if forms := d.formsOf(ctx, passerby); len(forms) != 1 || forms[0].Name != "Прохожий" {
+		d.t.Errorf("headquarters has %d forms of the passer-by", len(forms))
+	}
 }
 
 // unread makes sure that what was typed into a form stands in no file of anybody in plain words, escaped or not.

@@ -70,8 +70,8 @@ func (d *day) readForm(ctx context.Context) {
 			d.sealed = append(d.sealed, share)
 		}
 	}
-	if len(d.sealed) != 2 {
-		d.t.Fatalf("%d sealed forms are found in headquarters' store, want 2", len(d.sealed))
+	if len(d.sealed) < 3 {
+		d.t.Fatalf("%d sealed forms are found in headquarters' store, want 3", len(d.sealed))
 	}
 }
 
