@@ -29,7 +29,9 @@ func (p *posting) read([]*Batch) (err error) {
 		case loyalty.SaleClosed:
 			versions = append(versions, l.entry.Programme)
 		case loyalty.CardIssued:
-			numbers = append(numbers, b.For)
+			if b.For != "" {
+				numbers = append(numbers, b.For)
+			}
 		}
 	}
 	slices.SortFunc(ops, func(a, b loyalty.OpID) int { return slices.Compare(a[:], b[:]) })
