@@ -210,12 +210,12 @@ func TestCardThatJoinsNeedsHeadquarters(t *testing.T) {
 	}
 }
 
-// soldElsewhere is a closed sale of station 9, as headquarters tells it.
-func soldElsewhere(t *testing.T) []byte {
+// soldElsewhere is a closed sale, as headquarters tells it.
+func soldElsewhere(t *testing.T, id loyalty.SaleID) []byte {
 	t.Helper()
 	at := loyalty.At(time.Now().Add(-time.Hour))
 	b, err := wire.EncodeEntry(&loyalty.Entry{At: at, Op: loyalty.NewOpID(at, [10]byte{1}), Programme: 1, Body: loyalty.SaleClosed{
-		Sale: "away", OpenedAt: at, Account: 42, Card: guest, Receipt: fuel(40, 2400), Earned: []loyalty.Lot{{Amount: 20_00}}, LineEarned: []loyalty.Points{20_00},
+		Sale: id, OpenedAt: at, Account: 42, Card: guest, Receipt: fuel(40, 2400), Earned: []loyalty.Lot{{Amount: 20_00}}, LineEarned: []loyalty.Points{20_00},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestRefundOfAnotherStationsSale(t *testing.T) {
 	if _, err := d.RefundSale(t.Context(), r); !errors.Is(err, loyalty.Offline) {
 		t.Fatalf("offline: %v", err)
 	}
-	closed := soldElsewhere(t)
+	closed := soldElsewhere(t, "away")
 	e, err := wire.DecodeEntry(closed)
 	if err != nil {
 		t.Fatal(err)
@@ -292,7 +292,9 @@ func TestRefundCountsWhatOthersRefunded(t *testing.T) {
 		if q.Sale == nil {
 			return unknown()
 		}
-		return &pb.Answer{Sale: &pb.SaleState{Station: 7, Refunds: []*pb.RefundState{refundElsewhere(t, 7, "own", s.OpEnd, 600)}}}, nil
+		return &pb.Answer{Sale: &pb.SaleState{
+			Station: 7, Closed: soldElsewhere(t, "own"), Refunds: []*pb.RefundState{refundElsewhere(t, 7, "own", s.OpEnd, 600)},
+		}}, nil
 	}
 	if _, err := d.RefundSale(t.Context(), half("too much")); !errors.Is(err, loyalty.RefundMore) {
 		t.Errorf("1,200 here and 600 elsewhere of 2,400: %v", err)

@@ -59,30 +59,10 @@ func (d *Desk) elsewhere(ctx context.Context, station loyalty.StationID, id loya
 	if m.Station != uint32(station) {
 		return nil, fmt.Errorf("headquarters answered of station %d, not %d: %w", m.Station, station, loyalty.Offline)
 	}
-	if len(m.Closed) > 0 {
-		if x.Closed, err = decodeEntry(m.Closed); err != nil {
-			return nil, err
-		}
-	}
-	for _, f := range m.Refunds {
-		e, err := decodeEntry(f.Entry)
-		if err != nil {
-			return nil, err
-		}
-		x.Refunds = append(x.Refunds, loyalty.RefundElsewhere{
-			Station: loyalty.StationID(f.Station), Epoch: loyalty.Epoch(f.Epoch), Seq: loyalty.Seq(f.Seq), Entry: e,
-		})
+	if x, err = wire.ToSaleElsewhere(m); err != nil { // as good as no answer
+		return nil, fmt.Errorf("headquarters told of a sale that cannot be read (%w): %w", err, loyalty.Offline)
 	}
 	return x, nil
-}
-
-// decodeEntry reads an entry that headquarters has told. One that this version cannot read is as good as no answer.
-func decodeEntry(b []byte) (*loyalty.Entry, error) {
-	e, err := wire.DecodeEntry(b)
-	if err != nil {
-		return nil, fmt.Errorf("headquarters told of an entry that cannot be read (%w): %w", err, loyalty.Offline)
-	}
-	return e, nil
 }
 
 // learnHolder has the station learn the account of a sale that it does not know, so that the customer is told the balance.

@@ -76,12 +76,8 @@ func (d *Desk) statementOfHQ(ctx context.Context, h *loyalty.HistoryQuery, befor
 		return api.Statement{}, err
 	}
 	out := api.Statement{Everywhere: true}
-	for _, m := range a.GetHistory().GetOperations() {
-		o, err := wire.ToOperation(m)
-		if err != nil {
-			return api.Statement{}, fmt.Errorf("headquarters told of an operation that cannot be read (%w): %w", err, loyalty.Offline)
-		}
-		out.Operations = append(out.Operations, o)
+	if out.Operations, err = wire.ToOperations(a.GetHistory()); err != nil {
+		return api.Statement{}, fmt.Errorf("headquarters told of an operation that cannot be read (%w): %w", err, loyalty.Offline)
 	}
 	if n := a.GetHistory().GetNext(); n != 0 {
 		out.Next = pageOfHQ + strconv.FormatUint(n, 10)

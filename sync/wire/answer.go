@@ -85,8 +85,8 @@ func (d *decoder) ask(m *pb.Ask) {
 		d.sale(s.Sale)
 	}
 	if h := m.History; h != nil {
-		if h.Limit == 0 || h.Limit > MaxHistory || h.From < 0 || h.Until < 0 {
-			d.fail("a history of %d operations from %d until %d", h.Limit, h.From, h.Until)
+		if h.Limit == 0 || h.Limit > MaxHistory {
+			d.fail("a history of %d operations", h.Limit)
 		}
 	}
 	if (m.TopUp != nil || m.Issue != nil || m.Card != "" || m.Account != 0) && m.Sale != nil || m.History != nil && (m.TopUp != nil || m.Issue != nil || m.Sale != nil) {

@@ -86,7 +86,7 @@ func TestAskBounds(t *testing.T) {
 		"history":               {&pb.Ask{Account: 5, History: &pb.History{Limit: wire.MaxHistory}}, true},
 		"history without end":   {&pb.Ask{Account: 5, History: &pb.History{Limit: wire.MaxHistory + 1}}, false},
 		"history of nothing":    {&pb.Ask{Account: 5, History: &pb.History{}}, false},
-		"history before time":   {&pb.Ask{Account: 5, History: &pb.History{Limit: 1, From: -1}}, false},
+		"history before 1970":   {&pb.Ask{Account: 5, History: &pb.History{Limit: 1, From: -1}}, true},
 		"history and rights":    {&pb.Ask{Account: 5, History: &pb.History{Limit: 1}, TopUp: &pb.TopUp{Want: 5}}, false},
 	} {
 		b, err := c.ask.MarshalVT()
