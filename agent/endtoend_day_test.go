@@ -252,13 +252,15 @@ func (d *day) issued(ctx context.Context) {
 	d.unread(herName, herPhone, herPhone[1:], herEmail)
 }
 
-// issuedToNobody gives out a card while the line is up and nobody is at its other end: what is sent is lost, and has to be
-// sent again, the form with it.
+// issuedToNobody gives out a card while headquarters seems to be there and hears nothing any more: what is sent is lost
+// with it, and has to be sent again, the form as well.
 func (d *day) issuedToNobody(ctx context.Context) {
-	d.hq.kill()
+	d.line.hang()
 	var a issuedAnswer
 	d.call(ctx, d.one, http.MethodPost, "/v1/cards/issue", issueCall(passerby, "Прохожий", "+79039998877"), &a)
-	equal(d.t, "the card that headquarters has not heard of", a.Known, false)
+	equal(d.t, "headquarters has heard of the card", a.Known, false)
+	d.hq.kill()
+	d.line.flow()
 	if err := d.hq.start(); err != nil {
 		d.t.Fatal(err)
 	}

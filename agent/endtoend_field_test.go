@@ -30,6 +30,7 @@ type field struct {
 	programs string // folder of the built programs
 	broker   *process
 	address  string // of the broker
+	line     *tap   // from headquarters to the broker
 	hq       *process
 	stations []*fieldStation
 	operator form.Identity // whoever reads the forms of new customers
@@ -49,6 +50,7 @@ func newField(ctx context.Context, t testing.TB, count int) *field {
 	t.Helper()
 	k := &field{t: t, dir: t.TempDir()}
 	k.broker, k.address = newMosquitto(t)
+	k.line = newTap(t, k.address)
 	k.programs = buildPrograms(ctx, t, "azs-agent", "azs-hq")
 	key := k.begin(ctx)
 	store, err := embedded.Open(embedded.Config{Path: k.path("hq.db")})
@@ -61,12 +63,12 @@ func newField(ctx context.Context, t testing.TB, count int) *field {
 	}
 	writeFile(t, k.path("api.token"), apiToken+"\n")
 	writeFile(t, k.path("hq.yaml"), fmt.Sprintf(`
-brokers: ["tcp://%s"]
+brokers: [%q]
 store: {path: %q}
 http: {listen: "%s", token_file: %q}
 accounts: {act_key_file: %q}
 metrics: {listen: ""}
-`, k.address, k.path("hq.db"), freeAddress(t), k.path("api.token"), k.path("hq.acts.key")))
+`, k.line.url(), k.path("hq.db"), freeAddress(t), k.path("api.token"), k.path("hq.acts.key")))
 	k.hq = newProcess(t, "azs-hq", filepath.Join(k.programs, "azs-hq"), "run", "--config", k.path("hq.yaml"))
 	for number := loyalty.StationID(1); number <= 2; number++ {
 		k.stations = append(k.stations, k.newStation(number, key))
