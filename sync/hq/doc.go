@@ -12,7 +12,10 @@
 //     when: by its place (station, epoch, seq), by its operation id, and by the step of the sale that it takes, for ever;
 //   - an entry that cannot be applied is kept with its reason, acknowledged and reported, and holds nothing up;
 //   - what headquarters do of their own accord stands in a journal of their own ([Own]), under the same rules and proofs;
-//   - rights to redeem are issued only while all rights outstanding are covered by the account's spendable points.
+//   - rights to redeem are issued only while all rights outstanding are covered by the account's spendable points;
+//   - all stations together give back no more of a sale than it had; what exceeds is set aside;
+//   - a number of an account that begins with a card is given out once, also when an older copy of the books was put back;
+//   - sealed forms are kept apart from the journal, which is proven without them.
 //
 // It does not promise that a station has got something until that station has said so, and it trusts no broker with
 // anything.
