@@ -158,7 +158,7 @@ func (s *Store) prepare(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := now.write(s.path); err != nil {
+	if err := errors.Join(now.write(s.path), s.scrub()); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(cfg.Path))
@@ -286,12 +286,12 @@ func (s *Store) commit(rs []*request) {
 	st := s.db.Stats()
 	s.db.NoFreelistSync = st.FreePageN+st.PendingPageN > maxFree
 	errs := make([]error, len(rs))
-	half, dirty := false, false
+	half, dirty, scrubs := false, false, false
 	err := s.db.Update(func(btx *bolt.Tx) error {
 		for i, r := range rs {
 			t := &tx{Tx: btx, await: s.await}
 			errs[i] = r.fn(t)
-			dirty = dirty || t.dirty
+			dirty, scrubs = dirty || t.dirty, scrubs || t.scrubs
 			if errs[i] != nil && t.dirty {
 				half = true
 				return errs[i]
@@ -302,6 +302,9 @@ func (s *Store) commit(rs []*request) {
 		}
 		return nil
 	})
+	if err == nil && scrubs {
+		err = s.scrub()
+	}
 	switch {
 	case errors.Is(err, errNothing):
 	case half && len(rs) > 1:

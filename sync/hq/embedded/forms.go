@@ -108,6 +108,11 @@ func (t *tx) saveForms(c *hq.Changes) error {
 			return err
 		}
 	}
+	if len(c.Forgotten) > 0 {
+		if err := t.toScrub(); err != nil {
+			return err
+		}
+	}
 	for _, account := range c.Forgotten {
 		for _, h := range t.hashesOf(account, 1<<31-1) {
 			if err := t.put(bForm, slices.Clone(h[:]), nil); err != nil {

@@ -65,10 +65,11 @@ var (
 // tx is one transaction; it is an [hq.Tx].
 type tx struct {
 	*bolt.Tx
-	dirty bool                         // something was written
-	life  uint64                       // see floor
-	heads map[loyalty.AccountID]uint64 // of accounts with new lines, while they are saved
-	await time.Duration
+	dirty  bool                         // something was written
+	scrubs bool                         // forms were destroyed
+	life   uint64                       // see floor
+	heads  map[loyalty.AccountID]uint64 // of accounts with new lines, while they are saved
+	await  time.Duration
 }
 
 var _ hq.Tx = (*tx)(nil)
