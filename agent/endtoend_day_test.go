@@ -28,7 +28,6 @@ type day struct {
 	one, two *register
 	balance  map[loyalty.CardNumber]loyalty.Points // by the registers' answers
 	done     map[loyalty.CardNumber][]operation    // by the registers' answers, in their order
-	sealed   [][]byte                              // what shows in a file that the newcomer's forms are in it
 }
 
 // The customers of the day. The first of them comes to get a card.
@@ -252,8 +251,8 @@ func (d *day) issued(ctx context.Context) {
 	d.unread(herName, herPhone, herPhone[1:], herEmail)
 }
 
-// issuedToNobody gives out a card while headquarters seems to be there and hears nothing any more: what is sent is lost
-// with it, and has to be sent again, the form as well.
+// issuedToNobody gives out a card while headquarters seems to be there and hears nothing any more. It ends so, and the
+// card and its form are told to the next one.
 func (d *day) issuedToNobody(ctx context.Context) {
 	d.line.hang()
 	var a issuedAnswer
@@ -449,6 +448,7 @@ func (d *day) compared(ctx context.Context) {
 	if err != nil || len(alarms) > 0 {
 		d.t.Errorf("alarms at headquarters: %+v, %v", alarms, err)
 	}
+	d.destroyed()
 	lines := linesOf(ctx, d.t, store)
 	for _, s := range d.stations {
 		d.compareStation(ctx, s, lines[s.number])

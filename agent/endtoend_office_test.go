@@ -54,25 +54,35 @@ func (d *day) readForm(ctx context.Context) {
 	if out, err := d.command(ctx, "forms", "show", "--card", string(newcomer)); err == nil || strings.Contains(out, herName) {
 		d.t.Errorf("a form is read without the identity: %s", out)
 	}
-	store, err := os.ReadFile(d.path("hq.db"))
+	if n := d.sealed(); n != 3 {
+		d.t.Fatalf("%d sealed forms are found in headquarters' file, want 3", n)
+	}
+}
+
+// sealed counts the sealed forms whose bytes are in headquarters' file, wherever in it.
+func (d *day) sealed() int {
+	d.t.Helper()
+	rest, err := os.ReadFile(d.path("hq.db"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	// The second line of what age seals is different in each.
+	// What age seals begins with a line that is always the same, and one that never is.
 	const head = "age-encryption.org/v1\n-> X25519 "
-	for rest := store; ; {
-		i := bytes.Index(rest, []byte(head))
-		if i < 0 {
-			break
+	shares := map[string]bool{}
+	for {
+		_, found, ok := bytes.Cut(rest, []byte(head))
+		if !ok {
+			return len(shares)
 		}
-		rest = rest[i+len(head):]
-		if share := bytes.Clone(rest[:43]); !slices.ContainsFunc(d.sealed, func(s []byte) bool { return bytes.Equal(s, share) }) {
-			d.sealed = append(d.sealed, share)
-		}
+		shares[string(found[:min(43, len(found))])] = true
+		rest = found
 	}
-	if len(d.sealed) < 3 {
-		d.t.Fatalf("%d sealed forms are found in headquarters' store, want 3", len(d.sealed))
-	}
+}
+
+// destroyed makes sure that of the newcomer's forms no byte is left in headquarters' file; that of the passer-by is there.
+func (d *day) destroyed() {
+	d.t.Helper()
+	equal(d.t, "sealed forms in headquarters' file", d.sealed(), 1)
 }
 
 // alerted looks for the one alert of the day: the shift that differed.
