@@ -38,7 +38,7 @@ func newPeople() people {
 		{name: "Vera", opened: 3000_25, note: "many points"},
 		{name: "Gleb", opened: 415_00, state: loyalty.AccruesOnly, note: "may only collect"},
 		{name: "Daria", opened: 99_99, state: loyalty.Blocked, note: "reported her card lost"},
-		{name: "Zoya", note: "has no card yet: issue 6", form: &formCall{
+		{name: "Zoya", note: "a new customer: issue 6 gives her this card", form: &formCall{
 			Name: "Зоя Новикова", Phone: "+79031234567", Birth: "1990-12-31", Language: "ru", Consent: consent{Text: "2026-03"},
 		}},
 	}
