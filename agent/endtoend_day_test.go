@@ -248,7 +248,7 @@ func (d *day) issued(ctx context.Context) {
 	d.awaitDrained(ctx)
 	d.issuedToNobody(ctx)
 	d.readForm(ctx)
-	d.unread(herName, herPhone, herPhone[1:], herEmail)
+	d.unread(herName, herPhone, herPhone[1:], herEmail, "Прохожий", "79039998877")
 }
 
 // issuedToNobody gives out a card while headquarters seems to be there and hears nothing any more. It ends so, and the
