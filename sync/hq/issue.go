@@ -218,31 +218,66 @@ func (p *posting) file(batches []*Batch) error {
 			came[sha256.Sum256(f)] = f
 		}
 	}
+	named := map[loyalty.FormHash]bool{}
 	for i := range p.lines {
 		l := &p.lines[i]
 		if l.entry == nil {
 			continue
 		}
-		b, ok := l.entry.Body.(loyalty.CardIssued)
-		if !ok || b.Form == (loyalty.FormHash{}) {
-			continue
+		if b, ok := l.entry.Body.(loyalty.CardIssued); ok && b.Form != (loyalty.FormHash{}) {
+			named[b.Form] = true
+			p.fileOne(l, &b, came[b.Form])
 		}
-		form, sealed := p.issues.forms[b.Form], came[b.Form]
-		switch {
-		case form == nil && sealed != nil:
-			form = &Form{Hash: b.Form, Account: l.Account, Card: b.Card, At: p.at, Sealed: sealed}
-		case form == nil && batches != nil && l.Outcome != Repeated:
+	}
+	return p.strays(batches, named)
+}
+
+// fileOne keeps the form that an entry names, with the account and the card that the entry has.
+func (p *posting) fileOne(l *line, b *loyalty.CardIssued, sealed []byte) {
+	form := p.issues.forms[b.Form]
+	switch {
+	case form == nil && sealed != nil:
+		form = &Form{Hash: b.Form, At: p.at, Sealed: sealed}
+	case form == nil:
+		if !l.read && l.Outcome != Repeated {
 			p.alarm(Alarm{Station: l.Station, Kind: FormAlarm, Epoch: l.Epoch, Evidence: l.Bytes,
 				Text: fmt.Sprintf("entry %d: card %s was given out, and the customer's form has not come", l.Seq, b.Card)})
-			continue
-		case form == nil || form.Sealed == nil || form.Account != 0 || l.Account == 0:
+		}
+		return
+	case form.Sealed == nil || form.Account != 0 || l.Account == 0 && form.From.Seq != 0:
+		return
+	}
+	form.Account, form.Card, form.From = l.Account, b.Card, l.Place
+	p.issues.forms[b.Form] = form
+	p.changes.Forms = append(p.changes.Forms, *form)
+}
+
+// strays keeps the forms of new batches that no entry names which can be read. The station destroys them once the batch is
+// acknowledged, and a newer version may read the entry.
+func (p *posting) strays(batches []*Batch, named map[loyalty.FormHash]bool) error {
+	stray := map[loyalty.FormHash]*Form{}
+	var hashes []loyalty.FormHash
+	for i, b := range batches {
+		if p.result.Receipts[i].Posted == 0 {
 			continue
 		}
-		form.Account = l.Account
-		p.issues.forms[b.Form] = form
-		p.changes.Forms = append(p.changes.Forms, *form)
+		for _, f := range b.Forms {
+			if hash := loyalty.FormHash(sha256.Sum256(f)); !named[hash] && stray[hash] == nil {
+				stray[hash] = &Form{Hash: hash, At: p.at, Sealed: f, From: Place{Station: b.Station, Epoch: b.Epoch}}
+				hashes = append(hashes, hash)
+			}
+		}
 	}
-	return nil
+	if len(hashes) == 0 {
+		return nil
+	}
+	known, err := p.tx.Forms(hashes)
+	for _, hash := range hashes {
+		if known[hash] == nil {
+			p.changes.Forms = append(p.changes.Forms, *stray[hash])
+		}
+	}
+	return err
 }
 
 // alert notes what a station tells a person to look at.

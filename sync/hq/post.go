@@ -98,6 +98,7 @@ type line struct {
 	*Line
 	entry   *loyalty.Entry
 	receipt *Receipt
+	read    bool // it is tried again, and could be read when it came
 }
 
 // posting is the working set of one group.

@@ -51,7 +51,7 @@ func retry(tx Tx, lines []*Line, programmes *Programmes, poison map[Place]*poiso
 	for _, l := range lines {
 		again := *l
 		again.Outcome, again.Reason, again.Waits, again.Account = Posted, "", "", 0
-		p.lines = append(p.lines, line{Line: &again})
+		p.lines = append(p.lines, line{Line: &again, read: !l.Op.IsZero()})
 		stations[l.Station] = true
 	}
 	if _, err := tx.Stations(slices.Sorted(maps.Keys(stations))); err != nil { // holds up who would post for them

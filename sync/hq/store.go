@@ -271,10 +271,11 @@ func (l *Line) SaleStep() SaleStep { return SaleStep{l.SaleAt, l.Sale, l.Step, l
 // journal, which has only its hash, so that it can be destroyed and the journal still be proven.
 type Form struct {
 	Hash    loyalty.FormHash
-	Account loyalty.AccountID // zero: not known (yet)
-	Card    loyalty.CardNumber
-	At      loyalty.Instant // when it came, by headquarters' clock
-	Sealed  []byte          // at most [loyalty.MaxForm]; none if it was destroyed
+	Account loyalty.AccountID  // zero: not known (yet)
+	Card    loyalty.CardNumber // empty where no entry that could be read names the form
+	At      loyalty.Instant    // when it came, by headquarters' clock
+	From    Place              // the entry that names it; Seq zero: none that could be read
+	Sealed  []byte             // at most [loyalty.MaxForm]; none if it was destroyed
 }
 
 // Stream is a station's down-stream. Sequence numbers grow within it, with gaps.

@@ -306,6 +306,9 @@ func encodeForm(f *hq.Form) []byte {
 	b := binary.AppendUvarint(nil, uint64(f.Account))
 	b = appendText(b, []byte(f.Card))
 	b = binary.AppendVarint(b, int64(f.At))
+	for _, v := range []uint64{uint64(f.From.Station), uint64(f.From.Epoch), uint64(f.From.Seq)} {
+		b = binary.AppendUvarint(b, v)
+	}
 	return append(b, f.Sealed...)
 }
 
@@ -317,6 +320,7 @@ func decodeForm(hash loyalty.FormHash, v []byte) (*hq.Form, error) {
 	}
 	r := &reader{b: v}
 	f.Account, f.Card, f.At = loyalty.AccountID(r.uint()), loyalty.CardNumber(r.text()), loyalty.Instant(r.int())
+	f.From = hq.Place{Station: loyalty.StationID(r.uint()), Epoch: loyalty.Epoch(r.uint()), Seq: loyalty.Seq(r.uint())}
 	f.Sealed = slices.Clone(r.b)
 	return f, r.err
 }
