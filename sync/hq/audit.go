@@ -55,12 +55,18 @@ func (a *Audit) Line(l *Line) error {
 			a.late[l.Place] = l.Again
 		}
 	}
-	if l.Account == 0 || (l.Outcome != Posted && l.Outcome != Repeated) {
+	if l.Outcome == SetAside {
 		return nil
 	}
 	e, err := wire.DecodeEntry(l.Bytes)
 	if err != nil {
 		return fmt.Errorf("%s was applied and cannot be read: %w", l.Place, err)
+	}
+	if err := mayWrite(l.Station, e.Body); err != nil {
+		return fmt.Errorf("%s was applied: %w", l.Place, err)
+	}
+	if l.Account == 0 || l.Outcome == NoAccount {
+		return nil
 	}
 	if b, ok := e.Body.(loyalty.CardIssued); ok && l.Outcome == Posted && b.For == "" {
 		if err := a.began(l, e); err != nil {

@@ -129,6 +129,9 @@ func (o *own) record(id loyalty.AccountID) (*loyalty.Record, error) {
 
 // write appends an entry and gives it its effect. Its account has been loaded.
 func (o *own) write(body loyalty.Body, step SaleStep) error {
+	if err := mayWrite(Own, body); err != nil {
+		return err
+	}
 	id, _ := loyalty.Subject(body)
 	r, err := o.record(id)
 	if err != nil {

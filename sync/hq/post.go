@@ -272,6 +272,9 @@ func (p *posting) keep(changed map[loyalty.AccountID]bool) {
 }
 
 func (p *posting) applyOne(l *line) {
+	if p.forged(l) {
+		return
+	}
 	l.Account = p.whose(l)
 	if first := p.ops[l.entry.Op]; first != nil && first.Place != l.Place {
 		p.repeat(l, first)

@@ -361,6 +361,7 @@ const (
 	RefundAlarm    AlarmKind = "refunded"   // more was given back of a sale than it had
 	FormAlarm      AlarmKind = "form"       // a card was given out, and the customer's form has not come
 	PriceAlarm     AlarmKind = "mispriced"  // a sale was priced as its programme does not
+	ForgedAlarm    AlarmKind = "forged"     // a station has written what only headquarters may
 )
 
 // Alarm is something a person has to look at. Station zero is headquarters. There is one for each station, kind and epoch: the first evidence is

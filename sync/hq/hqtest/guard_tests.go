@@ -1,0 +1,89 @@
+package hqtest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"github.com/azs-edge/azs-edge/sync/hq"
+)
+
+// runGuard runs what says that a station which is not what it says it is moves no more points than its own sales.
+func runGuard(t *testing.T, newLab func(tb testing.TB) Lab) {
+	for _, c := range []struct {
+		name string
+		run  func(*Bench)
+	}{
+		{"headquarters' entries from a station", testForged},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(NewBench(t, newLab(t))) })
+	}
+}
+
+// alarmOf is the alarm of a station and kind.
+func (b *Bench) alarmOf(station loyalty.StationID, kind hq.AlarmKind) hq.Alarm {
+	b.Helper()
+	alarms, err := b.Store.Alarms(context.Background())
+	b.ok(err)
+	for _, a := range alarms {
+		if a.Station == station && a.Kind == kind {
+			return a
+		}
+	}
+	b.Fatalf("no alarm %s of station %d", kind, station)
+	return hq.Alarm{}
+}
+
+// testForged: whatever only headquarters may write is set aside where a station wrote it, also when it is tried again or
+// told again in another epoch, and takes nothing; what the station writes beside it is posted.
+func testForged(b *Bench) {
+	const number = "7005110000000011"
+	ctx := context.Background()
+	b.Bring(Account(5, 100), Account(6, 5000))
+	_, err := b.ImportCards(ctx, []loyalty.Card{Card(number, 5)})
+	b.ok(err)
+	b.Adjusts(6, 7, "1") // the own journal has begun
+	j := NewJournal(b, 17)
+	b.Greets(j, good)
+	bodies := []loyalty.Body{
+		loyalty.Adjusted{Account: 5, Accrued: []loyalty.Lot{{Amount: 1_000_000}}, Reason: "r", Operator: "thief"},
+		loyalty.AccountChanged{Account: 5, State: loyalty.Closed, RedeemOn: true, Reason: "r", Operator: "thief"},
+		loyalty.CardChanged{Account: 5, Card: number, State: loyalty.Closed, Reason: "r", Operator: "thief"},
+		loyalty.AccountAdvanced{Account: 5, Through: Start + 900*Day, Expired: 100},
+		loyalty.AccountBurned{Account: 6, Burned: 5000, Reason: "r", Operator: "thief"},
+		loyalty.AccountForgotten{Account: 6, Reason: "r", Operator: "thief"},
+	}
+	was := []*loyalty.Record{b.Record(5), b.Record(6)}
+	for _, body := range bodies {
+		j.Append(body)
+	}
+	r := b.Posts(j.All())
+	if r.Counts != [4]int{hq.SetAside: len(bodies)} || len(r.Receipts[0].SetAside) != len(bodies) || len(r.Alarms) != len(bodies) {
+		b.Fatalf("%v, %d alarms", r.Counts, len(r.Alarms))
+	}
+	if a := b.alarmOf(17, hq.ForgedAlarm); a.Count != uint64(len(bodies)) || string(a.Evidence) != string(j.Entries[0]) {
+		b.Fatalf("%+v", a)
+	}
+	b.retries(0, hq.Retried{Tried: len(bodies)})
+	b.Raised(hq.ForgedAlarm)
+	j.Sell(5, 0, 3)
+	b.Posts(j.All())
+	j.Replant(2, 0)
+	b.Greets(j, good)
+	if r := b.Posts(j.All()); r.Counts != [4]int{hq.SetAside: len(bodies), hq.Repeated: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Reopen()
+	b.retries(17, hq.Retried{Tried: 2 * len(bodies)})
+	b.Holds(5, 103)
+	b.Holds(6, 5007)
+	for i, id := range []loyalty.AccountID{5, 6} {
+		r := b.Record(id)
+		if r.Account.State != loyalty.Active || r.Account.RedeemOn || r.Account.Advanced != was[i].Account.Advanced {
+			b.Fatalf("%+v", r.Account)
+		}
+	}
+	if card, _ := b.has(number); card.State != loyalty.Active {
+		b.Fatalf("%+v", card)
+	}
+}
