@@ -68,7 +68,7 @@ func (t *txn) issue(r *loyalty.IssueRequest) (*loyalty.Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	shift, err := t.inShift(c, at)
+	shift, _, err := t.inShift(c, at)
 	if err != nil {
 		return nil, err
 	}

@@ -40,8 +40,9 @@ func (w *world) ended(who loyalty.Who, err error) bool {
 	return closed
 }
 
+// count adds to the totals of a shift; one that is closed has them as they are.
 func (w *world) count(who loyalty.Who, totals loyalty.Totals) {
-	if s := w.shift(who); s != nil {
+	if s := w.shift(who); s != nil && !s.closed {
 		s.Add(totals)
 	}
 }

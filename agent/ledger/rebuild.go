@@ -108,7 +108,7 @@ func (b *rebuilt) opened(e *loyalty.Entry, o loyalty.SaleOpened) {
 	b.sales[o.Sale] = sale{Sale: &loyalty.Sale{
 		ID: o.Sale, State: loyalty.SaleOpen, OpOpen: e.Op, Account: o.Account, Card: o.Card, OpenedAt: e.At, Reserved: o.Reserved,
 		Open: &loyalty.OpenRequest{
-			Sale: o.Sale, Card: o.Card, Receipt: o.Receipt, Redeem: o.Reserved, Manual: o.Manual, Who: loyalty.Who{Cashier: e.Cashier, Shift: e.Shift},
+			Sale: o.Sale, Card: o.Card, Receipt: o.Receipt, Redeem: o.Reserved, Manual: o.Manual, Who: loyalty.Who{Cashier: e.Cashier, Shift: e.Shift, Counter: e.Counter},
 		},
 		Quote:   loyalty.Quote{Programme: e.Programme, Total: o.Receipt.Total(), Redeem: o.Reserved, Pay: o.Receipt.Total()},
 		Cashier: e.Cashier, Shift: e.Shift,
@@ -139,7 +139,7 @@ func (b *rebuilt) voided(p place, e *loyalty.Entry, v loyalty.SaleVoided) {
 		return
 	}
 	s.State, s.OpEnd, s.SeqEnd, s.EndedAt = loyalty.SaleCancelled, e.Op, p.seq, e.At
-	s.Void = &loyalty.VoidRequest{Sale: v.Sale, Reason: v.Reason, Resolved: v.Resolved, Who: loyalty.Who{Cashier: e.Cashier, Shift: e.Shift}}
+	s.Void = &loyalty.VoidRequest{Sale: v.Sale, Reason: v.Reason, Resolved: v.Resolved, Who: loyalty.Who{Cashier: e.Cashier, Shift: e.Shift, Counter: e.Counter}}
 	b.sales[v.Sale] = sale{s, p.epoch}
 }
 

@@ -55,7 +55,7 @@ func (t *txn) refund(r *loyalty.RefundRequest, elsewhere *loyalty.SaleElsewhere)
 	if err != nil {
 		return nil, err
 	}
-	with, err := t.beside(c, at, reading, false, odd...)
+	with, err := t.beside(c, at, reading, odd...)
 	if err != nil {
 		return nil, err
 	}

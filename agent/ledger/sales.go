@@ -82,7 +82,7 @@ func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, who loyalty.Who, 
 	if err != nil {
 		return nil, err
 	}
-	with, err := t.beside(c, at, r, !isNew || resolved(body))
+	with, err := t.beside(c, at, r)
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,10 @@ import (
 
 // recount is a shift counted again by the journal.
 type recount struct {
-	shift *loyalty.Shift // nil: nothing that counts
-	last  place          // of its entries
+	shift  *loyalty.Shift // nil: nothing that counts
+	last   place          // of its entries
+	closed bool           // the journal says so: what comes behind does not count
+	unsure bool           // which entries came behind its end was in entries that are gone
 }
 
 // shiftChecker holds shifts against the journal.
@@ -51,12 +53,15 @@ func (s *shiftChecker) follow(p place, e *loyalty.Entry) {
 		x = &recount{}
 		s.counted[id] = x
 	}
+	from := x.last.epoch
 	x.last = p
 	if s.seen[e.Op] {
 		return
 	}
 	s.seen[e.Op] = true
-	if _, end := e.Body.(loyalty.ShiftClosed); !end { // which says what was counted: not to be believed here
+	if _, end := e.Body.(loyalty.ShiftClosed); end { // it says what was counted: not to be believed here
+		x.closed, x.unsure = true, from != 0 && from != p.epoch
+	} else if !x.closed {
 		x.shift = loyalty.NoteShift(x.shift, p.epoch, p.seq, e)
 	}
 }
@@ -77,8 +82,13 @@ func (s *shiftChecker) compare(st *state, gaps bool, found func(string, ...any))
 		case at != x.last:
 			found("%s stands at entry %d of epoch %d, its last is entry %d of epoch %d", describeShift(id), at.seq, at.epoch, x.last.seq, x.last.epoch)
 		}
-		if diff := differs(kept, x.shift, whole); diff != "" {
-			found("%s: %s", describeShift(id), diff)
+		switch unsure := x.unsure || x.closed != kept.Closed; {
+		case whole && x.closed != kept.Closed:
+			found("%s: whether it is closed is wrong", describeShift(id))
+		case !unsure || whole:
+			if diff := differs(kept, x.shift, whole); diff != "" {
+				found("%s: %s", describeShift(id), diff)
+			}
 		}
 		if kept.Differs != (len(kept.Mismatches()) > 0) {
 			found("%s: whether the register's figures differ is wrong", describeShift(id))

@@ -16,6 +16,9 @@ import (
 // A shift's record follows the journal: every entry that stands in the shift counts into it in the entry's own
 // transaction, and the record names the last of them. It goes when that entry is trimmed: a shift that nobody closes is
 // forgotten with the rest.
+//
+// A shift that is closed takes nothing new. What ends a sale that was opened is taken all the same, since it has happened:
+// it stands in the shift, changes none of the totals that were compared with the register's, and headquarters is told.
 
 // OpenShift opens a shift of a counter: see [loyalty.OpenShift]. When it returns the shift, the shift is on the disk.
 // [loyalty.StorageFailed] means that the outcome is not known: ask again.
@@ -169,24 +172,25 @@ type noting struct {
 }
 
 // inShift works out what an entry that is about to be appended does to its shift, nil if it stands in none. An entry of a
-// shift that is closed is refused, and so is one that only prepares something which would be counted later.
-func (t *txn) inShift(c chained, at loyalty.Place) (*noting, error) {
+// shift that is closed is refused, and so is one that only prepares something which would be counted later; late is an end
+// of a sale that was opened.
+func (t *txn) inShift(c chained, at loyalty.Place) (n *noting, late bool, err error) {
 	if c.entry.Shift == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	id := loyalty.ShiftID{Counter: c.entry.Counter, Number: c.entry.Shift}
 	was, err := t.shift(id)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if was != nil && was.Closed {
-		return nil, fmt.Errorf("shift %d: %w", id.Number, loyalty.ShiftEnded)
+	if late = was != nil && was.Closed; late && !loyalty.EndsOpened(c.entry.Body) {
+		return nil, false, fmt.Errorf("shift %d: %w", id.Number, loyalty.ShiftEnded)
 	}
 	if _, counts := loyalty.ShiftOf(c.entry); !counts {
-		return nil, nil
+		return nil, late, nil
 	}
 	m, err := shiftMessage(loyalty.NoteShift(was, at.Epoch, at.Seq, c.entry))
-	return &noting{id, m}, err
+	return &noting{id, m}, late, err
 }
 
 // saveShift writes what inShift has worked out.

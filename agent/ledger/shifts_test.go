@@ -133,6 +133,88 @@ func TestAShiftCountsWhatIsDoneInIt(t *testing.T) {
 	wantRefusal(t, err, loyalty.UnknownShift)
 }
 
+// A sale that was opened in a shift ends in it also when the shift has been closed meanwhile: it has happened. The totals
+// that were compared stay as they were, and headquarters is told.
+func TestAnOpenSaleEndsInAClosedShift(t *testing.T) {
+	cfg := testConfig(t)
+	l := openTest(t, cfg)
+	know(t, l, 1, 900_00, 500_00)
+	ok := must[*loyalty.Sale](t)
+	turnTest(t, l.OpenShift, 1)
+	ok(sellIn(t, l, "counts", 1, 3, inShift(1, "Анна")))
+	for _, id := range []loyalty.SaleID{"closed", "resolved", "void"} {
+		ok(l.OpenSale(t.Context(), &loyalty.OpenRequest{Sale: id, Card: cardOf(1), Receipt: fuel(5), Redeem: 100_00, Who: inShift(1, "Анна")}))
+	}
+	closed := turnTest(t, l.CloseShift, 1, loyalty.Figure{Name: "sales", Amount: 1})
+	if closed.Differs {
+		t.Errorf("shift %+v", closed)
+	}
+	for range 2 { // asked again: told once
+		ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "closed", Receipt: fuel(4), Redeem: 100_00, Who: inShift(1, "Анна")}))
+		ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "resolved", Receipt: fuel(4), Redeem: 50_00, Resolved: true, Who: inShift(1, "Анна")}))
+		ok(l.VoidSale(t.Context(), &loyalty.VoidRequest{Sale: "void", Who: inShift(1, "Анна")}))
+	}
+	wantAlerts(t, l, "shift-late closed 0/0", "shift-late resolved 0/0", "shift-late void 0/0")
+	_, err := l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "new", Card: cardOf(1), Receipt: fuel(4), Resolved: true, Who: inShift(1, "")})
+	wantRefusal(t, err, loyalty.ShiftEnded)
+	same := func(when string) {
+		t.Helper()
+		s := must[*loyalty.Shift](t)(l.Shift(shiftNo(1)))
+		if s.Totals() != closed.Totals() || !s.Closed || s.ClosedAt != closed.ClosedAt || s.Differs {
+			t.Errorf("%s the shift is %+v, was %+v", when, s, closed)
+		}
+		checkTest(t, cfg.Path)
+	}
+	same("afterwards")
+	turnTest(t, l.CloseShift, 1, loyalty.Figure{Name: "sales", Amount: 1})
+	if err := l.NewEpoch(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	same("in a new epoch")
+}
+
+// Salvage does not count what came behind the shift's end, whatever is left of record and journal.
+func TestSalvageKeepsClosedShifts(t *testing.T) {
+	for name, lose := range map[string]func(*testing.T, Config, place){
+		"the record": func(t *testing.T, cfg Config, _ place) { breakRecord(t, cfg, bucketShift, shiftKey(shiftNo(1))) },
+		"the end": func(t *testing.T, cfg Config, p place) {
+			tamper(t, cfg, func(x *txn) error {
+				seg := segmentOf(x.bucket(bucketJrn), p.key())
+				return seg.Put(p.key(), []byte("what is left of it"))
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(t)
+			l, err := openTuned(cfg)
+			if err == nil {
+				err = l.LoadProgramme(t.Context(), []byte(testProgramme))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			know(t, l, 1, 900_00, 500_00)
+			ok := must[*loyalty.Sale](t)
+			ok(sellIn(t, l, "counts", 1, 3, inShift(1, "Анна")))
+			ok(l.OpenSale(t.Context(), &loyalty.OpenRequest{Sale: "late", Card: cardOf(1), Receipt: fuel(5), Who: inShift(1, "Анна")}))
+			closed := turnTest(t, l.CloseShift, 1)
+			ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "late", Receipt: fuel(4), Who: inShift(1, "Анна")}))
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			lose(t, cfg, place{closed.Epoch, closed.Seq})
+			l = openTest(t, cfg)
+			if st, err := l.Status(); err != nil || st.Position.Epoch != 2 {
+				t.Fatalf("status %+v, %v", st, err)
+			}
+			checkTest(t, cfg.Path)
+			if s, err := l.Shift(shiftNo(1)); err != nil || s.Totals() != closed.Totals() || !s.Closed {
+				t.Errorf("shift %+v, %v; was %+v", s, err, closed)
+			}
+		})
+	}
+}
+
 // A shift stays as long as the last entry that stands in it, whether anybody closes it or not.
 func TestShiftsAreTrimmedWithTheirLastEntry(t *testing.T) {
 	cfg := testConfig(t)

@@ -15,7 +15,9 @@ import (
 
 // What a velocity rule counts of one subject is a record of its own, written in the transaction of the operation that it
 // counts. A sale of two steps is judged when it is opened, which can refuse it, and counted when it is closed, which
-// cannot: the fuel is in the tank, and what was voided has not happened. The record also says when the subject was last
+// cannot: the fuel is in the tank, and what was voided has not happened. What stands open counts meanwhile: a rule that
+// refuses adds the sales of the subject that are open, however long ago they were opened and with all they have reserved, so
+// that nobody gets past it by opening several before the first is closed. The record also says when the subject was last
 // alerted of, so that a flood of operations is not one of alerts.
 
 // alerted is the counter that stands for an alert, beside what the rule counts.
@@ -53,14 +55,20 @@ type beside struct {
 }
 
 // beside works out what goes with an entry: how its shift and the velocity rules count it, and alerts, its own and those
-// given. It refuses what the shift or a rule refuses; settled says that the operation has happened, whatever they say.
-func (t *txn) beside(c chained, at loyalty.Place, r reading, settled bool, own ...loyalty.Alerted) (*beside, error) {
+// given. It refuses what the shift or a rule refuses, unless the entry puts down what has happened.
+func (t *txn) beside(c chained, at loyalty.Place, r reading, own ...loyalty.Alerted) (*beside, error) {
 	b := &beside{}
+	var late bool
 	var err error
-	if b.shift, err = t.inShift(c, at); err != nil {
+	if b.shift, late, err = t.inShift(c, at); err != nil {
 		return nil, err
 	}
-	alerts, err := t.watch(b, c.entry, settled)
+	if late {
+		a := loyalty.Alerted{Rule: loyalty.AlertShiftLate, Sale: raisedBy(c.entry.Body)}
+		a.Account, a.Card = loyalty.Subject(c.entry.Body)
+		own = append(own, a)
+	}
+	alerts, err := t.watch(b, c.entry, loyalty.EndsOpened(c.entry.Body) || resolved(c.entry.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +105,7 @@ func (t *txn) appendWith(c chained, r reading, b *beside) error {
 }
 
 // watch judges an entry by the velocity rules in force and counts it into b. It returns the alerts that are due, or
-// [tooOften].
+// [tooOften]. settled says that the operation has happened, whatever a rule says.
 func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty.Alerted, err error) {
 	p := t.rules.inForce(e.At)
 	if p == nil || len(p.Velocity) == 0 {
@@ -108,6 +116,12 @@ func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty
 		return nil, nil
 	}
 	_, prepares := e.Body.(loyalty.SaleOpened)
+	var open []loyalty.Deed
+	if !settled && slices.ContainsFunc(p.Velocity, func(v loyalty.Velocity) bool { return v.Refuse }) {
+		if open, err = t.openDeeds(); err != nil {
+			return nil, err
+		}
+	}
 	for i := range p.Velocity {
 		v := &p.Velocity[i]
 		key, ok := v.Key(&d)
@@ -118,7 +132,11 @@ func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty
 		if err != nil {
 			return nil, err
 		}
-		n, exceeded := p.Judge(v, &s, &d)
+		judged := d
+		if v.Refuse && !settled {
+			judged = withOpen(v, key, d, open)
+		}
+		n, exceeded := p.Judge(v, &s, &judged)
 		if exceeded {
 			a := loyalty.Alerted{Rule: v.Name, Account: d.Account, Card: d.Card, Sale: raisedBy(e.Body), Count: n, AtMost: v.AtMost}
 			if v.Refuse && !settled {
@@ -135,6 +153,44 @@ func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty
 		}
 	}
 	return alerts, nil
+}
+
+// openDeeds are the sales that stand open, as if each were closed now with all it has reserved.
+func (t *txn) openDeeds() (deeds []loyalty.Deed, err error) {
+	c := t.bucket(bucketOpen).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		id, err := unseal(bucketOpen, k, v)
+		if err != nil {
+			return nil, err
+		}
+		s, err := t.sale(loyalty.SaleID(id))
+		if err != nil {
+			return nil, err
+		}
+		if s.Sale == nil || s.Open == nil {
+			return nil, fmt.Errorf("%w: sale %q is listed as open and is not", ErrCorrupt, id)
+		}
+		d := loyalty.Deed{
+			At: s.OpenedAt, Card: s.Card, Account: s.Account, Counter: s.Open.Counter, Cashier: s.Open.Cashier, Shift: s.Open.Shift,
+			Sales: 1, Redeemed: s.Reserved,
+		}
+		if s.Open.Manual != "" {
+			d.Manual = 1
+		}
+		deeds = append(deeds, d)
+	}
+	return deeds, nil
+}
+
+// withOpen is a deed with those of the open sales that the rule counts together with it.
+func withOpen(v *loyalty.Velocity, key string, d loyalty.Deed, open []loyalty.Deed) loyalty.Deed {
+	for i := range open {
+		o := &open[i]
+		if k, ok := v.Key(o); ok && k == key {
+			d.Sales, d.Manual, d.Redeemed = d.Sales+o.Sales, d.Manual+o.Manual, d.Redeemed+o.Redeemed
+		}
+	}
+	return d
 }
 
 // deedOf is an entry as velocity rules see it; false if they do not look at such.

@@ -2,12 +2,16 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
+	"pgregory.net/rapid"
 )
 
 const hastyProgramme = testProgramme + `velocity:
@@ -136,14 +140,16 @@ func TestARefusedOperationChangesNothingAndIsToldOnce(t *testing.T) {
 	// What was opened in time is closed, whatever has come since: it passes, with an alert.
 	ok(l.OpenSale(t.Context(), &loyalty.OpenRequest{Sale: "d", Card: cardOf(1), Receipt: fuel(20), Redeem: 100_00}))
 	h.pass(2 * time.Minute)
-	if err := redeem("e", 100_00); err != nil {
-		t.Fatal(err)
-	}
+	wantRefusal(t, redeem("e", 100_00), loyalty.TooOften) // what is open counts
+	h.pass(2 * time.Minute)
+	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{ // the register's log says that it has happened
+		Sale: "e", Card: cardOf(1), Receipt: fuel(20), Redeem: 100_00, Resolved: true, Who: inShift(1, ""),
+	}))
 	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "d", Receipt: fuel(20), Redeem: 100_00}))
 	if err := redeem("a", 200_00); err != nil {
 		t.Errorf("asked again: %v", err)
 	}
-	wantAlerts(t, l, "redeem-a-day b0 40000/30000 refused", "redeem-a-day d 40000/30000")
+	wantAlerts(t, l, "redeem-a-day b0 40000/30000 refused", "redeem-a-day e 40000/30000 refused", "redeem-a-day d 40000/30000")
 	if s := must[*loyalty.Shift](t)(l.Shift(shiftNo(1))); s.Totals().Sales != 2 {
 		t.Errorf("the shift counts %+v", s.Totals())
 	}
@@ -151,6 +157,88 @@ func TestARefusedOperationChangesNothingAndIsToldOnce(t *testing.T) {
 	if err := redeem("next day", 200_00); err != nil {
 		t.Errorf("the next day: %v", err)
 	}
+}
+
+// Nobody gets past a rule that refuses by opening sales before the first is closed.
+func TestWhatIsOpenCountsWhereARuleRefuses(t *testing.T) {
+	l, h := hasty(t, testConfig(t))
+	ok := must[*loyalty.Sale](t)
+	open := func(id string, card int, points loyalty.Points) (*loyalty.Sale, error) {
+		return l.OpenSale(t.Context(), &loyalty.OpenRequest{Sale: loyalty.SaleID(id), Card: cardOf(card), Receipt: fuel(10), Redeem: points})
+	}
+	ok(open("a", 1, 250_00))
+	ok(open("a", 1, 250_00)) // again: the same
+	_, err := open("b", 1, 250_00)
+	wantRefusal(t, err, loyalty.TooOften)
+	ok(open("other account", 2, 250_00))
+	ok(open("just enough", 1, 50_00))
+	wantAlerts(t, l, "redeem-a-day b 50000/30000 refused")
+	ok(l.VoidSale(t.Context(), &loyalty.VoidRequest{Sale: "just enough"}))
+	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "a", Receipt: fuel(10), Redeem: 100_00}))
+	ok(open("c", 1, 200_00)) // what was reserved and not redeemed does not count any longer
+	h.pass(24 * time.Hour)
+	_, err = open("d", 1, 200_00) // the open sale is of yesterday, and will count when it is closed
+	wantRefusal(t, err, loyalty.TooOften)
+	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "c", Receipt: fuel(10), Redeem: 200_00}))
+	ok(open("e", 1, 100_00))
+}
+
+// However sales are opened, closed, voided and made in one step: together they redeem no more than a rule that refuses
+// allows, and a sale that keeps to it is not refused.
+func TestNoOrderOfSalesGetsPastARule(t *testing.T) {
+	tb := t
+	l, h := hasty(t, testConfig(t))
+	n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		h.pass(24 * time.Hour)
+		redeemed, open := loyalty.Points(0), map[loyalty.SaleID]loyalty.Points{}
+		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+			n++
+			id, want := loyalty.SaleID(fmt.Sprint(n)), loyalty.Points(rapid.IntRange(1, 200).Draw(t, "points"))*100
+			know(tb, l, 1, 900_00, 900_00)
+			held := redeemed
+			for _, p := range open {
+				held += p
+			}
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0:
+				_, err := l.OpenSale(context.Background(), &loyalty.OpenRequest{Sale: id, Card: cardOf(1), Receipt: fuel(20), Redeem: want})
+				if errors.Is(err, loyalty.TooOften) != (held+want > 300_00) {
+					t.Fatalf("open %s with %s held: %v", want, held, err)
+				}
+				if err == nil {
+					open[id] = want
+				}
+			case 1:
+				_, err := l.CloseSale(context.Background(), &loyalty.CloseRequest{Sale: id, Card: cardOf(1), Receipt: fuel(20), Redeem: want})
+				if errors.Is(err, loyalty.TooOften) != (held+want > 300_00) {
+					t.Fatalf("sell %s with %s held: %v", want, held, err)
+				}
+				if err == nil {
+					redeemed += want
+				}
+			default:
+				if len(open) == 0 {
+					continue
+				}
+				id := rapid.SampledFrom(slices.Sorted(maps.Keys(open))).Draw(t, "sale")
+				want = min(want, open[id])
+				if _, err := l.CloseSale(context.Background(), &loyalty.CloseRequest{Sale: id, Receipt: fuel(20), Redeem: want}); err != nil {
+					t.Fatal(err)
+				}
+				redeemed += want
+				delete(open, id)
+			}
+			if redeemed > 300_00 {
+				t.Fatalf("%s were redeemed", redeemed)
+			}
+		}
+		for id := range open {
+			if _, err := l.VoidSale(context.Background(), &loyalty.VoidRequest{Sale: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestRefundsAreWatched(t *testing.T) {

@@ -93,8 +93,20 @@ func ShiftOf(e *Entry) (ShiftID, bool) {
 	return ShiftID{}, false
 }
 
+// EndsOpened tells whether a body ends a sale that was opened, which has happened whatever has become of its shift.
+func EndsOpened(b Body) bool {
+	switch b := b.(type) {
+	case SaleClosed:
+		return !b.Opened.IsZero()
+	case SaleVoided:
+		return true
+	}
+	return false
+}
+
 // NoteShift counts an entry into its shift; was is what the station has of it, nil if nothing: the entry implies it. The
-// result is new: was is not changed. An entry that opens or closes the shift makes it what the entry says.
+// result is new: was is not changed. An entry that opens or closes the shift makes it what the entry says. One that ends a
+// sale in a shift that is closed only becomes its last.
 func NoteShift(was *Shift, epoch Epoch, seq Seq, e *Entry) *Shift {
 	s := Shift{ShiftID: ShiftID{Counter: e.Counter, Number: e.Shift}, Implied: true, OpenedAt: e.At}
 	if was != nil {
@@ -108,6 +120,9 @@ func NoteShift(was *Shift, epoch Epoch, seq Seq, e *Entry) *Shift {
 		s.Closed, s.ClosedAt, s.ClosedBy = true, e.At, e.Cashier
 		s.OpenedAt, s.Implied, s.Cashiers, s.Stated, s.Differs = b.OpenedAt, b.Implied, b.Cashiers, b.Stated, b.Differs
 	default:
+		if s.Closed {
+			break
+		}
 		s.Cashiers = slices.Clone(s.Cashiers)
 		s.of(e.Cashier).Add(TotalsOfEntry(e))
 	}

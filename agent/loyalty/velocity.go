@@ -11,7 +11,9 @@ import (
 
 // Velocity is a rule against haste: so much of something, by one card, cashier or the like, within a stretch of time. The
 // station counts it for itself, in the transaction of the operation that it counts: stations do not hear of each other in
-// time for it to mean anything.
+// time for it to mean anything. A sale counts when it is closed. What is open counts as well where a rule refuses, with all
+// the points it has reserved and however long ago it was opened; a sale that was opened in time is closed whatever the rule
+// says since, with an alert where it exceeds it.
 //
 // A stretch of Within moves along with the time and is kept in sixtieths: it may reach back up to a sixtieth further than
 // it says, never less, so that nothing within it is overlooked and a counter holds few numbers however busy it is.

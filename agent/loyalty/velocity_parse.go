@@ -37,7 +37,7 @@ func (r *programmeReader) velocityRule(n *node, names map[string]bool) (v Veloci
 }
 
 // ownAlerts are the names of the alerts that no rule may have.
-var ownAlerts = []string{AlertStaffCard, AlertRefundToCard, AlertShiftDiffers}
+var ownAlerts = []string{AlertStaffCard, AlertRefundToCard, AlertShiftDiffers, AlertShiftLate}
 
 // watched is whose doings a rule counts together, in the order of the constants: how a file orders them means nothing.
 func (r *programmeReader) watched(n *node) (per []Watched) {

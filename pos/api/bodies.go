@@ -77,12 +77,24 @@ func (b *receiptBody) domain() (loyalty.Receipt, error) {
 
 type identifyBody struct {
 	Card string `json:"card" minLength:"4" maxLength:"64" doc:"The number of the card" example:"7005990012349015"`
+	Asker
 }
 
 type quoteCallBody struct {
 	Card    string      `json:"card" minLength:"4" maxLength:"64" example:"7005990012349015"`
 	Receipt receiptBody `json:"receipt"`
 	Redeem  int64       `json:"redeem_points_x100,omitempty" minimum:"0" maximum:"100000000000000" doc:"Wished; leave out to learn the most possible"`
+}
+
+// Asker is who asks. Nothing counts by it: it is told to headquarters with a card that should not be at a counter.
+type Asker struct {
+	Cashier string `json:"cashier,omitempty" maxLength:"200" doc:"Told to headquarters where the card is a staff card; so are shift and counter" example:"Ольга"`
+	Shift   uint32 `json:"shift,omitempty" example:"12"`
+	Counter string `json:"counter,omitempty" maxLength:"64" example:"1"`
+}
+
+func (b Asker) domain() loyalty.Who {
+	return loyalty.Who{Cashier: b.Cashier, Shift: b.Shift, Counter: b.Counter}
 }
 
 // Attendant is at whose hands a call is made; it may differ when the call is repeated.

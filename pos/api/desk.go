@@ -22,10 +22,11 @@ type Desk interface {
 // Customers tells who holds a card and what a receipt would give. Nothing is changed by asking.
 type Customers interface {
 	// Identify tells what the station knows of a card, with headquarters' newest word if it comes in time. A card that
-	// is blocked, closed or may only accrue is a Customer that says so, not an error: the cashier must see it. Errors are
+	// is blocked, closed or may only accrue is a Customer that says so, not an error: the cashier must see it. Who asks is
+	// named to headquarters where the card is one that it wants to hear of, such as a staff card. Errors are
 	// [loyalty.BadRequest], [loyalty.UnknownCard] (not known, and the programme refuses such cards) and
 	// [loyalty.NoProgramme].
-	Identify(ctx context.Context, card loyalty.CardNumber) (Customer, error)
+	Identify(ctx context.Context, card loyalty.CardNumber, who loyalty.Who) (Customer, error)
 
 	// Statement lists what was done with a card's account, the newest first: at this station, or everywhere if
 	// headquarters is in reach. Errors are [loyalty.BadRequest], and [loyalty.Offline] for a further page of what only

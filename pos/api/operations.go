@@ -121,7 +121,7 @@ func (s *Server) customerRoutes(api huma.API) {
 			if err := card.Check(); err != nil {
 				return nil, s.refuse(err)
 			}
-			c, err := s.desk.Identify(ctx, card)
+			c, err := s.desk.Identify(ctx, card, r.Body.domain())
 			if err != nil {
 				return nil, s.refuse(err)
 			}

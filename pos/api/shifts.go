@@ -21,7 +21,7 @@ func (s *Server) shiftRoutes(api huma.API) {
 			return s.shift(s.desk.OpenShift(ctx, &loyalty.ShiftRequest{ShiftID: r.id(), Cashier: b.Cashier}))
 		})
 	huma.Register(api, operation(api, "POST", "/v1/shifts/{counter}/{number}/close", "closeShift", "shift", "Close a shift and compare its totals",
-		"Tell what the register comes to: any of the figures, or none. What differs from the station's own entries is answered in mismatches, and told to headquarters. Nothing counts into a closed shift."),
+		"Tell what the register comes to: any of the figures, or none. What differs from the station's own entries is answered in mismatches, and told to headquarters. Nothing counts into a closed shift: what is new there is refused with shift_closed, and the end of a sale that was opened is taken, counted nowhere and told to headquarters."),
 		func(ctx context.Context, r *shiftIn[*closeShiftBody]) (*out[shiftBody], error) {
 			var b closeShiftBody
 			if r.Body != nil {

@@ -45,6 +45,9 @@ func TestShift(t *testing.T) {
 	call(t, h, 200, "POST", "/v1/sales/3/void", fmt.Sprintf(`{%s}`, at("Ольга")))
 	call(t, h, 200, "POST", "/v1/cards/issue", issue(fresh, `"kind":"main","form":`+filled+`,`+at("Ольга")))
 	call(t, h, 200, "POST", "/v1/sales/4/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, anna, fuel(40_000, 260_000))) // in no shift
+	for _, id := range []string{"7", "8", "9"} { // fuel that flows until after the shift
+		call(t, h, 200, "PUT", "/v1/sales/"+id, fmt.Sprintf(`{"card":%q,"receipt":%s,%s}`, anna, fuel(1000, 6500), at("Ольга")))
+	}
 	totals := map[string]any{
 		"totals.sales": 2, "totals.refunds": 1, "totals.voids": 1, "totals.manual": 1, "totals.cards": 1, "totals.gross_kopecks": 390000,
 		"totals.discount_kopecks": 10000, "totals.cash_kopecks": 280000, "totals.cashless_kopecks": 100000, "totals.redeemed_points_x100": 10000,
@@ -72,6 +75,11 @@ func TestShift(t *testing.T) {
 	}
 	want(t, call(t, h, 409, "POST", shift+"/close", `{"register":{"sales":2}}`), map[string]any{"code": "conflict"})
 	want(t, call(t, h, 409, "PUT", shift, ""), map[string]any{"code": "shift_closed"})
+	want(t, call(t, h, 409, "PUT", "/v1/sales/6", fmt.Sprintf(`{"card":%q,"receipt":%s,%s}`, anna, fuel(1000, 6500), at("Ольга"))), map[string]any{"code": "shift_closed"})
+	want(t, twice("POST", "/v1/sales/7/close", fmt.Sprintf(`{"receipt":%s,%s}`, fuel(1000, 6500), at("Ольга"))), map[string]any{"state": "closed", "shift": 12})
+	want(t, twice("POST", "/v1/sales/8/void", fmt.Sprintf(`{%s}`, at("Ольга"))), map[string]any{"state": "void"})
+	want(t, twice("POST", "/v1/sales/9/resolve", fmt.Sprintf(`{"outcome":"closed","receipt":%s,%s}`, fuel(1000, 6500), at("Ольга"))), map[string]any{"state": "closed"})
+	want(t, call(t, h, 200, "GET", shift, ""), totals)
 	want(t, call(t, h, 409, "POST", "/v1/sales/5/close", fmt.Sprintf(`{"card":%q,"receipt":%s,%s}`, anna, fuel(1000, 6500), at("Ольга"))), map[string]any{"code": "shift_closed"})
 	want(t, call(t, h, 200, "POST", "/v1/sales/5/close", fmt.Sprintf(`{"card":%q,"receipt":%s,"shift":13,"counter":"1"}`, anna, fuel(1000, 6500))), map[string]any{"shift": 13, "counter": "1"})
 	want(t, call(t, h, 200, "GET", "/v1/shifts/1/13", ""), map[string]any{"implied": true, "totals.sales": 1})

@@ -216,7 +216,7 @@ func (d *Desk) Status(context.Context) api.Status {
 }
 
 // Identify tells who holds a card.
-func (d *Desk) Identify(_ context.Context, card loyalty.CardNumber) (api.Customer, error) {
+func (d *Desk) Identify(_ context.Context, card loyalty.CardNumber, _ loyalty.Who) (api.Customer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
@@ -352,15 +352,17 @@ func (d *Desk) place() loyalty.Place {
 	return loyalty.Place{Epoch: Epoch, Seq: d.seq + 1, Op: loyalty.NewOpID(d.now, random), At: d.now}
 }
 
-// append writes an entry and counts it into its shift; a shift that is closed refuses it.
+// append writes an entry and counts it into its shift; a shift that is closed refuses it, unless it ends a sale that was
+// opened.
 func (d *Desk) append(at loyalty.Place, who loyalty.Who, programme uint32, body loyalty.Body) error {
 	e := entry{at.Seq, loyalty.Entry{
 		At: at.At, Op: at.Op, Cashier: who.Cashier, Shift: who.Shift, Counter: who.Counter, Programme: programme, Body: body,
 	}}
+	named := loyalty.ShiftID{Counter: who.Counter, Number: who.Shift}
+	if s := d.shifts[named]; s != nil && s.Closed && !loyalty.EndsOpened(body) {
+		return loyalty.ShiftEnded
+	}
 	if id, ok := loyalty.ShiftOf(&e.Entry); ok {
-		if s := d.shifts[id]; s != nil && s.Closed {
-			return loyalty.ShiftEnded
-		}
 		d.shifts[id] = loyalty.NoteShift(d.shifts[id], Epoch, at.Seq, &e.Entry)
 	}
 	d.seq++
