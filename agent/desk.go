@@ -46,13 +46,13 @@ func newDesk(l *ledger.Ledger, hq headquarters, log *slog.Logger) *Desk {
 }
 
 // Identify tells what the station knows of a card, with HQ's newest word if it comes in time.
-func (d *Desk) Identify(ctx context.Context, card loyalty.CardNumber) (api.Customer, error) {
-	if err := card.Check(); err != nil {
+func (d *Desk) Identify(ctx context.Context, card loyalty.CardNumber, who loyalty.Who) (api.Customer, error) {
+	if err := errors.Join(card.Check(), who.Check()); err != nil {
 		return api.Customer{}, err
 	}
 	fresh := d.refresh(ctx, card) == nil
 	c, err := d.customer(card, fresh)
-	d.watchStaff(ctx, c, loyalty.Who{})
+	d.watchStaff(ctx, c, who)
 	return c, err
 }
 
@@ -64,6 +64,24 @@ func (d *Desk) watchStaff(ctx context.Context, c api.Customer, who loyalty.Who) 
 	err := d.ledger.Alert(ctx, loyalty.Alerted{Rule: loyalty.AlertStaffCard, Account: c.Account, Card: c.Card}, who)
 	if err != nil && ctx.Err() == nil {
 		d.log.WarnContext(ctx, "the alert of a staff card could not be written", "card", c.Card, "err", err)
+	}
+}
+
+// refusedStaff tells headquarters of the cards of a call that was refused, where they are staff's.
+func (d *Desk) refusedStaff(ctx context.Context, err error, who loyalty.Who, cards ...loyalty.CardNumber) {
+	if _, refused := loyalty.RefusalOf(err); !refused {
+		return
+	}
+	for _, card := range cards {
+		if card == "" {
+			continue
+		}
+		b, err := d.ledger.Lookup(card)
+		if err != nil {
+			d.log.WarnContext(ctx, "a refused card could not be looked up", "card", card, "err", err)
+			continue
+		}
+		d.watchStaff(ctx, api.Customer{Card: card, Known: b.Known, Account: b.Card.Account, Kind: b.Card.Kind}, who)
 	}
 }
 
@@ -119,6 +137,7 @@ func (d *Desk) OpenSale(ctx context.Context, r *loyalty.OpenRequest) (*loyalty.S
 		return nil, err
 	}
 	s, err := d.withRights(ctx, r.Card, r.Redeem, func() (*loyalty.Sale, error) { return d.ledger.OpenSale(ctx, r) })
+	d.refusedStaff(ctx, err, r.Who, r.Card)
 	return s, d.logged(ctx, "open", r.Sale, err)
 }
 
@@ -134,6 +153,7 @@ func (d *Desk) CloseSale(ctx context.Context, r *loyalty.CloseRequest) (*loyalty
 		return s, d.logged(ctx, "close", r.Sale, err)
 	}
 	s, err := d.withRights(ctx, r.Card, r.Redeem, do)
+	d.refusedStaff(ctx, err, r.Who, r.Card)
 	d.due(s)
 	return s, d.logged(ctx, "close", r.Sale, err)
 }

@@ -90,8 +90,9 @@ func (d *Desk) awaitAccount(ctx context.Context, card loyalty.CardNumber) (api.C
 	}
 }
 
-// issued logs why a card was not given out.
+// issued logs why a card was not given out, and tells headquarters where it was asked with a staff card.
 func (d *Desk) issued(ctx context.Context, r *api.CardRequest, err error) error {
+	d.refusedStaff(ctx, err, r.Who, r.Card, r.For)
 	if code, ok := loyalty.RefusalOf(err); ok {
 		d.log.InfoContext(ctx, "refused", "step", "issue", "card", r.Card, "code", code)
 	} else {

@@ -125,7 +125,7 @@ func TestFormIsSealedBeforeTheDisk(t *testing.T) {
 	if err != nil || again.Op != g.Op || again.Form != g.Form {
 		t.Errorf("asked again: %+v, %v", again, err)
 	}
-	if c, err := d.Identify(t.Context(), guest); err != nil || c.Accrue != "" {
+	if c, err := d.Identify(t.Context(), guest, loyalty.Who{}); err != nil || c.Accrue != "" {
 		t.Errorf("the card may accrue at once: %+v, %v", c, err)
 	}
 	d.forms = form.Key{}
@@ -358,22 +358,69 @@ func TestStatementAsksHeadquartersOrTellsWhatIsHere(t *testing.T) {
 	}
 }
 
-// TestStaffCardIsTold: shown at a counter it is an alert to headquarters, once, whoever scans it how often.
+// TestStaffCardIsTold: shown at a counter it is an alert to headquarters, once, whoever scans it how often and whatever
+// it is shown for; the alert names who was shown it.
 func TestStaffCardIsTold(t *testing.T) {
-	d, hq, _, _, _ := counterDesk(t)
-	hq.answer = func(*pb.Ask) (*pb.Answer, error) {
-		a := &pb.Answer{
-			Card:     wire.FromCard(&loyalty.Card{Number: guest, Account: 5, Kind: loyalty.StaffKind, HQVersion: 1}),
-			Snapshot: wire.FromSnapshot(&loyalty.Snapshot{Account: loyalty.Account{ID: 5}, Version: 1}),
-		}
-		return a, d.ledger.Learn(t.Context(), a)
+	who := loyalty.Who{Cashier: "Ольга", Shift: 12, Counter: "2"}
+	for name, show := range map[string]func(*Desk) error{
+		"identify": func(d *Desk) error {
+			c, err := d.Identify(t.Context(), guest, who)
+			if err == nil && c.Kind == loyalty.StaffKind {
+				err = c.Accrue
+			}
+			return err
+		},
+		"open": func(d *Desk) error {
+			_, err := d.OpenSale(t.Context(), &loyalty.OpenRequest{Sale: "1", Card: guest, Receipt: fuel(40, 2400), Who: who})
+			return err
+		},
+		"close": func(d *Desk) error {
+			_, err := d.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "1", Card: guest, Receipt: fuel(40, 2400), Who: who})
+			return err
+		},
+		"issue": func(d *Desk) error {
+			_, err := d.IssueCard(t.Context(), &api.CardRequest{Card: "7005990012350021", Kind: loyalty.AdditionalCard, For: guest, Who: who})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, hq, _, _, _ := counterDesk(t)
+			hq.answer = func(q *pb.Ask) (*pb.Answer, error) {
+				a := &pb.Answer{
+					Card:     wire.FromCard(&loyalty.Card{Number: guest, Account: 5, Kind: loyalty.StaffKind, HQVersion: 1}),
+					Snapshot: wire.FromSnapshot(&loyalty.Snapshot{Account: loyalty.Account{ID: 5}, Version: 1}),
+				}
+				if q.Issue != nil {
+					a.Refusal = string(loyalty.StaffCard)
+				}
+				return a, d.ledger.Learn(t.Context(), a)
+			}
+			for range 3 {
+				if err := show(d); !errors.Is(err, loyalty.StaffCard) {
+					t.Fatalf("answered %v", err)
+				}
+			}
+			var alerts []loyalty.Entry
+			for _, e := range journal(t, d) {
+				if _, ok := e.Body.(loyalty.Alerted); ok {
+					alerts = append(alerts, e)
+				}
+			}
+			if len(alerts) != 1 {
+				t.Fatalf("alerts %+v", alerts)
+			}
+			e := alerts[0]
+			a := e.Body.(loyalty.Alerted)
+			if a.Rule != loyalty.AlertStaffCard || a.Card != guest || e.Counter != who.Counter || e.Cashier != who.Cashier || e.Shift != who.Shift {
+				t.Errorf("alert %+v by %q, shift %d, counter %q", a, e.Cashier, e.Shift, e.Counter)
+			}
+		})
 	}
-	for range 3 {
-		c, err := d.Identify(t.Context(), guest)
-		if err != nil || c.Kind != loyalty.StaffKind || c.Accrue != loyalty.StaffCard {
-			t.Fatalf("%+v, %v", c, err)
-		}
-	}
+}
+
+// journal reads what the desk has written.
+func journal(t *testing.T, d *Desk) (all []loyalty.Entry) {
+	t.Helper()
 	pos, err := d.ledger.Position(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -382,17 +429,12 @@ func TestStaffCardIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var alerts []loyalty.Alerted
 	for _, b := range entries {
 		e, err := wire.DecodeEntry(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a, ok := e.Body.(loyalty.Alerted); ok {
-			alerts = append(alerts, a)
-		}
+		all = append(all, *e)
 	}
-	if len(alerts) != 1 || alerts[0].Rule != loyalty.AlertStaffCard || alerts[0].Card != guest {
-		t.Errorf("alerts %+v", alerts)
-	}
+	return all
 }

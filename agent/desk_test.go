@@ -110,12 +110,12 @@ func sale(id string, redeem loyalty.Points) *loyalty.CloseRequest {
 
 func TestIdentifyAsksHQAndThenRemembers(t *testing.T) {
 	d, hq := newTestDesk(t, 300_00)
-	c, err := d.Identify(t.Context(), guest)
+	c, err := d.Identify(t.Context(), guest, loyalty.Who{})
 	if err != nil || !c.Known || !c.Fresh || c.Total != 300_00 || c.Redeemable != 300_00 {
 		t.Fatalf("online: %+v, %v", c, err)
 	}
 	hq.set(false)
-	c, err = d.Identify(t.Context(), guest)
+	c, err = d.Identify(t.Context(), guest, loyalty.Who{})
 	if err != nil || !c.Known || c.Fresh || c.Total != 300_00 {
 		t.Fatalf("offline: %+v, %v", c, err)
 	}
@@ -263,11 +263,11 @@ func TestCardThatIsNewHereIsAskedAboutBeforeASale(t *testing.T) {
 
 func TestUnknownCards(t *testing.T) {
 	d, hq := newTestDesk(t, 0)
-	if _, err := d.Identify(t.Context(), "x"); !errors.Is(err, loyalty.BadRequest) {
+	if _, err := d.Identify(t.Context(), "x", loyalty.Who{}); !errors.Is(err, loyalty.BadRequest) {
 		t.Errorf("malformed: %v", err)
 	}
 	stranger := loyalty.CardNumber("7005000000000009")
-	c, err := d.Identify(t.Context(), stranger)
+	c, err := d.Identify(t.Context(), stranger, loyalty.Who{})
 	if err == nil && c.Known {
 		t.Errorf("a stranger was known: %+v", c)
 	}

@@ -263,7 +263,7 @@ func (c *counter) scan(card loyalty.CardNumber) {
 func (c *counter) scanAt(at time.Time, card loyalty.CardNumber) {
 	c.t.Helper()
 	e := api.Scan{At: at, Counter: "1", Scanner: "scanner1", Outcome: api.ScanCustomer}
-	customer, err := c.desk.Identify(c.ctx, card)
+	customer, err := c.desk.Identify(c.ctx, card, loyalty.Who{Counter: "1"})
 	if code, ok := loyalty.RefusalOf(err); ok {
 		e.Outcome, e.Card, e.Refusal = api.ScanRefused, card, code
 	} else {

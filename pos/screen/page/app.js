@@ -148,7 +148,7 @@ function typing() {
 function find() {
   const card = $("card-number").value.replace(/[\s]/g, "");
   if (!card) return;
-  call("POST", "/v1/identify", { card }).then(c => present(c, true), err => {
+  call("POST", "/v1/identify", { card, counter: counter || undefined }).then(c => present(c, true), err => {
     if (err instanceof Refused && err.status < 500) message(err.code === "unknown_card" ? "unknown" : "refused", err.text);
     else message("refused", err instanceof Refused ? err.text : null);
   });
