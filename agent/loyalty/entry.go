@@ -39,7 +39,8 @@ func (c ClockMark) String() string {
 
 // Body is what an entry says. A station writes [Started], [SaleOpened], [SaleClosed], [SaleVoided], [SaleRefunded],
 // [CellReturned], [CardIssued], [ShiftOpened], [ShiftClosed] and [Alerted]; headquarters, in a journal of its own,
-// [Adjusted], [AccountChanged], [CardChanged], [AccountAdvanced], [AccountBurned] and [AccountForgotten].
+// [Adjusted], [AccountChanged], [CardChanged], [AccountAdvanced], [AccountBurned], [AccountForgotten] and
+// [ProgrammePublished].
 type Body interface{ isBody() }
 
 // Started says that the agent has started: the boot id ties the Mono of the entries after it together.

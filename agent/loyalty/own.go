@@ -66,12 +66,26 @@ type AccountForgotten struct {
 	Operator string
 }
 
-func (Adjusted) isBody()         {}
-func (AccountChanged) isBody()   {}
-func (CardChanged) isBody()      {}
-func (AccountAdvanced) isBody()  {}
-func (AccountBurned) isBody()    {}
-func (AccountForgotten) isBody() {}
+// ProgrammeHash is the SHA-256 of a programme's file.
+type ProgrammeHash [32]byte
+
+// ProgrammePublished says that a programme was sent to all stations. It concerns no account.
+type ProgrammePublished struct {
+	Version   uint32
+	Name      string
+	Hash      ProgrammeHash // of the file, byte for byte
+	Effective Instant
+	Reason    string // may be empty
+	Operator  string
+}
+
+func (Adjusted) isBody()           {}
+func (AccountChanged) isBody()     {}
+func (CardChanged) isBody()        {}
+func (AccountAdvanced) isBody()    {}
+func (AccountBurned) isBody()      {}
+func (AccountForgotten) isBody()   {}
+func (ProgrammePublished) isBody() {}
 
 // postOwn applies what only headquarters writes and no posting says; done is false for everything else.
 func (r *Record) postOwn(b Body) (done bool, err error) {

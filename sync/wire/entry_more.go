@@ -63,6 +63,10 @@ func setOwn(m *pb.Entry, body loyalty.Body) bool {
 			f.Forms = append(f.Forms, h[:])
 		}
 		m.Body = &pb.Entry_AccountForgotten{AccountForgotten: f}
+	case loyalty.ProgrammePublished:
+		m.Body = &pb.Entry_ProgrammePublished{ProgrammePublished: &pb.ProgrammePublished{
+			Version: b.Version, Name: b.Name, Hash: b.Hash[:], Effective: int64(b.Effective), Reason: b.Reason, Operator: b.Operator,
+		}}
 	default:
 		return false
 	}
@@ -114,6 +118,8 @@ func (d *decoder) more(m *pb.Entry) loyalty.Body {
 		return loyalty.AccountBurned{Account: d.account(a.Account), Burned: d.points(a.Burned), Reason: d.text(a.Reason), Operator: d.text(a.Operator)}
 	case *pb.Entry_AccountForgotten:
 		return d.forgotten(b.AccountForgotten)
+	case *pb.Entry_ProgrammePublished:
+		return d.published(b.ProgrammePublished)
 	}
 	return nil
 }
@@ -146,6 +152,18 @@ func (d *decoder) forgotten(m *pb.AccountForgotten) loyalty.Body {
 		f.Forms = append(f.Forms, d.hash(h))
 	}
 	return f
+}
+
+func (d *decoder) published(m *pb.ProgrammePublished) loyalty.Body {
+	p := loyalty.ProgrammePublished{
+		Version: m.Version, Name: d.text(m.Name), Effective: loyalty.Instant(m.Effective), Reason: d.text(m.Reason), Operator: d.text(m.Operator),
+	}
+	if len(m.Hash) != len(p.Hash) || m.Version == 0 {
+		d.fail("version %d of a programme, with a hash of %d bytes", m.Version, len(m.Hash))
+		return p
+	}
+	copy(p.Hash[:], m.Hash)
+	return p
 }
 
 func (d *decoder) kind(v uint32) loyalty.CardKind {

@@ -97,6 +97,9 @@ func samples() map[string]*loyalty.Entry {
 		"account-advanced":  loyalty.AccountAdvanced{Account: 42, Through: 1_764_000_000_000, Activated: 5, Expired: 6, Before: "green", After: "gold"},
 		"account-burned":    loyalty.AccountBurned{Account: 42, Burned: 500, Reason: "заявление", Operator: "петрова"},
 		"account-forgotten": loyalty.AccountForgotten{Account: 42, Forms: []loyalty.FormHash{hash}, Reason: "заявление", Operator: "петрова"},
+		"programme-published": loyalty.ProgrammePublished{
+			Version: 7, Name: "bonus", Hash: loyalty.ProgrammeHash{4, 5, 6}, Effective: 1_764_000_000_000, Reason: "приказ 12", Operator: "петрова",
+		},
 	} {
 		e := head
 		e.Body = b

@@ -554,6 +554,7 @@ type Entry struct {
 	//	*Entry_AccountAdvanced
 	//	*Entry_AccountBurned
 	//	*Entry_AccountForgotten
+	//	*Entry_ProgrammePublished
 	Body          isEntry_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -796,6 +797,15 @@ func (x *Entry) GetAccountForgotten() *AccountForgotten {
 	return nil
 }
 
+func (x *Entry) GetProgrammePublished() *ProgrammePublished {
+	if x != nil {
+		if x, ok := x.Body.(*Entry_ProgrammePublished); ok {
+			return x.ProgrammePublished
+		}
+	}
+	return nil
+}
+
 type isEntry_Body interface {
 	isEntry_Body()
 }
@@ -864,6 +874,10 @@ type Entry_AccountForgotten struct {
 	AccountForgotten *AccountForgotten `protobuf:"bytes,45,opt,name=account_forgotten,json=accountForgotten,proto3,oneof"`
 }
 
+type Entry_ProgrammePublished struct {
+	ProgrammePublished *ProgrammePublished `protobuf:"bytes,46,opt,name=programme_published,json=programmePublished,proto3,oneof"`
+}
+
 func (*Entry_Started) isEntry_Body() {}
 
 func (*Entry_SaleOpened) isEntry_Body() {}
@@ -895,6 +909,8 @@ func (*Entry_AccountAdvanced) isEntry_Body() {}
 func (*Entry_AccountBurned) isEntry_Body() {}
 
 func (*Entry_AccountForgotten) isEntry_Body() {}
+
+func (*Entry_ProgrammePublished) isEntry_Body() {}
 
 type Started struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2436,6 +2452,90 @@ func (x *AccountForgotten) GetOperator() string {
 	return ""
 }
 
+type ProgrammePublished struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"` // SHA-256 of the file
+	Effective     int64                  `protobuf:"varint,4,opt,name=effective,proto3" json:"effective,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Operator      string                 `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProgrammePublished) Reset() {
+	*x = ProgrammePublished{}
+	mi := &file_azs_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgrammePublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgrammePublished) ProtoMessage() {}
+
+func (x *ProgrammePublished) ProtoReflect() protoreflect.Message {
+	mi := &file_azs_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgrammePublished.ProtoReflect.Descriptor instead.
+func (*ProgrammePublished) Descriptor() ([]byte, []int) {
+	return file_azs_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ProgrammePublished) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ProgrammePublished) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProgrammePublished) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *ProgrammePublished) GetEffective() int64 {
+	if x != nil {
+		return x.Effective
+	}
+	return 0
+}
+
+func (x *ProgrammePublished) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ProgrammePublished) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Station       uint32                 `protobuf:"varint,1,opt,name=station,proto3" json:"station,omitempty"`
@@ -2456,7 +2556,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2568,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[27]
+	mi := &file_azs_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2581,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{27}
+	return file_azs_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Hello) GetStation() uint32 {
@@ -2587,7 +2687,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2699,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[28]
+	mi := &file_azs_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2712,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{28}
+	return file_azs_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Batch) GetSchema() uint32 {
@@ -2694,7 +2794,7 @@ type Entries struct {
 
 func (x *Entries) Reset() {
 	*x = Entries{}
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2806,7 @@ func (x *Entries) String() string {
 func (*Entries) ProtoMessage() {}
 
 func (x *Entries) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[29]
+	mi := &file_azs_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2819,7 @@ func (x *Entries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entries.ProtoReflect.Descriptor instead.
 func (*Entries) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{29}
+	return file_azs_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Entries) GetEntry() [][]byte {
@@ -2739,7 +2839,7 @@ type DownAck struct {
 
 func (x *DownAck) Reset() {
 	*x = DownAck{}
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2751,7 +2851,7 @@ func (x *DownAck) String() string {
 func (*DownAck) ProtoMessage() {}
 
 func (x *DownAck) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[30]
+	mi := &file_azs_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2764,7 +2864,7 @@ func (x *DownAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownAck.ProtoReflect.Descriptor instead.
 func (*DownAck) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{30}
+	return file_azs_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DownAck) GetStream() uint64 {
@@ -2798,7 +2898,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2810,7 +2910,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[31]
+	mi := &file_azs_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +2923,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{31}
+	return file_azs_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Ask) GetId() uint64 {
@@ -2900,7 +3000,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_azs_proto_msgTypes[32]
+	mi := &file_azs_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +3012,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[32]
+	mi := &file_azs_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +3025,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{32}
+	return file_azs_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Issue) GetCard() string {
@@ -2959,7 +3059,7 @@ type SaleRef struct {
 
 func (x *SaleRef) Reset() {
 	*x = SaleRef{}
-	mi := &file_azs_proto_msgTypes[33]
+	mi := &file_azs_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2971,7 +3071,7 @@ func (x *SaleRef) String() string {
 func (*SaleRef) ProtoMessage() {}
 
 func (x *SaleRef) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[33]
+	mi := &file_azs_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2984,7 +3084,7 @@ func (x *SaleRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleRef.ProtoReflect.Descriptor instead.
 func (*SaleRef) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{33}
+	return file_azs_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SaleRef) GetStation() uint32 {
@@ -3013,7 +3113,7 @@ type History struct {
 
 func (x *History) Reset() {
 	*x = History{}
-	mi := &file_azs_proto_msgTypes[34]
+	mi := &file_azs_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3025,7 +3125,7 @@ func (x *History) String() string {
 func (*History) ProtoMessage() {}
 
 func (x *History) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[34]
+	mi := &file_azs_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3038,7 +3138,7 @@ func (x *History) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use History.ProtoReflect.Descriptor instead.
 func (*History) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{34}
+	return file_azs_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *History) GetFrom() int64 {
@@ -3079,7 +3179,7 @@ type TopUp struct {
 
 func (x *TopUp) Reset() {
 	*x = TopUp{}
-	mi := &file_azs_proto_msgTypes[35]
+	mi := &file_azs_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3091,7 +3191,7 @@ func (x *TopUp) String() string {
 func (*TopUp) ProtoMessage() {}
 
 func (x *TopUp) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[35]
+	mi := &file_azs_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3104,7 +3204,7 @@ func (x *TopUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopUp.ProtoReflect.Descriptor instead.
 func (*TopUp) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{35}
+	return file_azs_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TopUp) GetStatement() *Statement {
@@ -3140,7 +3240,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_azs_proto_msgTypes[36]
+	mi := &file_azs_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3252,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[36]
+	mi := &file_azs_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3265,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{36}
+	return file_azs_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *State) GetStation() uint32 {
@@ -3255,7 +3355,7 @@ type Scanner struct {
 
 func (x *Scanner) Reset() {
 	*x = Scanner{}
-	mi := &file_azs_proto_msgTypes[37]
+	mi := &file_azs_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3367,7 @@ func (x *Scanner) String() string {
 func (*Scanner) ProtoMessage() {}
 
 func (x *Scanner) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[37]
+	mi := &file_azs_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3380,7 @@ func (x *Scanner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scanner.ProtoReflect.Descriptor instead.
 func (*Scanner) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{37}
+	return file_azs_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Scanner) GetName() string {
@@ -3313,7 +3413,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_azs_proto_msgTypes[38]
+	mi := &file_azs_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3325,7 +3425,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[38]
+	mi := &file_azs_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3338,7 +3438,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{38}
+	return file_azs_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Cursor) GetEpoch() uint32 {
@@ -3411,7 +3511,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_azs_proto_msgTypes[39]
+	mi := &file_azs_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3423,7 +3523,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[39]
+	mi := &file_azs_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3436,7 +3536,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{39}
+	return file_azs_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Ack) GetEpoch() uint32 {
@@ -3492,7 +3592,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_azs_proto_msgTypes[40]
+	mi := &file_azs_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +3604,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[40]
+	mi := &file_azs_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +3617,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{40}
+	return file_azs_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Quarantined) GetSeq() uint64 {
@@ -3556,7 +3656,7 @@ type Down struct {
 
 func (x *Down) Reset() {
 	*x = Down{}
-	mi := &file_azs_proto_msgTypes[41]
+	mi := &file_azs_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3568,7 +3668,7 @@ func (x *Down) String() string {
 func (*Down) ProtoMessage() {}
 
 func (x *Down) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[41]
+	mi := &file_azs_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3581,7 +3681,7 @@ func (x *Down) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Down.ProtoReflect.Descriptor instead.
 func (*Down) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{41}
+	return file_azs_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Down) GetStream() uint64 {
@@ -3634,7 +3734,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_azs_proto_msgTypes[42]
+	mi := &file_azs_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +3746,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[42]
+	mi := &file_azs_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +3759,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{42}
+	return file_azs_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Item) GetItem() isItem_Item {
@@ -3750,7 +3850,7 @@ type Account struct {
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_azs_proto_msgTypes[43]
+	mi := &file_azs_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3762,7 +3862,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[43]
+	mi := &file_azs_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3775,7 +3875,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{43}
+	return file_azs_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Account) GetId() uint64 {
@@ -3855,7 +3955,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_azs_proto_msgTypes[44]
+	mi := &file_azs_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3867,7 +3967,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[44]
+	mi := &file_azs_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3880,7 +3980,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{44}
+	return file_azs_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Snapshot) GetAccount() *Account {
@@ -3940,7 +4040,7 @@ type Card struct {
 
 func (x *Card) Reset() {
 	*x = Card{}
-	mi := &file_azs_proto_msgTypes[45]
+	mi := &file_azs_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +4052,7 @@ func (x *Card) String() string {
 func (*Card) ProtoMessage() {}
 
 func (x *Card) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[45]
+	mi := &file_azs_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +4065,7 @@ func (x *Card) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Card.ProtoReflect.Descriptor instead.
 func (*Card) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{45}
+	return file_azs_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Card) GetNumber() string {
@@ -4027,7 +4127,7 @@ type Programme struct {
 
 func (x *Programme) Reset() {
 	*x = Programme{}
-	mi := &file_azs_proto_msgTypes[46]
+	mi := &file_azs_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4039,7 +4139,7 @@ func (x *Programme) String() string {
 func (*Programme) ProtoMessage() {}
 
 func (x *Programme) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[46]
+	mi := &file_azs_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4052,7 +4152,7 @@ func (x *Programme) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Programme.ProtoReflect.Descriptor instead.
 func (*Programme) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{46}
+	return file_azs_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Programme) GetVersion() uint32 {
@@ -4080,7 +4180,7 @@ type Notice struct {
 
 func (x *Notice) Reset() {
 	*x = Notice{}
-	mi := &file_azs_proto_msgTypes[47]
+	mi := &file_azs_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4092,7 +4192,7 @@ func (x *Notice) String() string {
 func (*Notice) ProtoMessage() {}
 
 func (x *Notice) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[47]
+	mi := &file_azs_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +4205,7 @@ func (x *Notice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Notice.ProtoReflect.Descriptor instead.
 func (*Notice) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{47}
+	return file_azs_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Notice) GetId() uint64 {
@@ -4145,7 +4245,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_azs_proto_msgTypes[48]
+	mi := &file_azs_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4157,7 +4257,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[48]
+	mi := &file_azs_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4170,7 +4270,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{48}
+	return file_azs_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -4241,7 +4341,7 @@ type SaleState struct {
 
 func (x *SaleState) Reset() {
 	*x = SaleState{}
-	mi := &file_azs_proto_msgTypes[49]
+	mi := &file_azs_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4253,7 +4353,7 @@ func (x *SaleState) String() string {
 func (*SaleState) ProtoMessage() {}
 
 func (x *SaleState) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[49]
+	mi := &file_azs_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4266,7 +4366,7 @@ func (x *SaleState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaleState.ProtoReflect.Descriptor instead.
 func (*SaleState) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{49}
+	return file_azs_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SaleState) GetStation() uint32 {
@@ -4302,7 +4402,7 @@ type RefundState struct {
 
 func (x *RefundState) Reset() {
 	*x = RefundState{}
-	mi := &file_azs_proto_msgTypes[50]
+	mi := &file_azs_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4314,7 +4414,7 @@ func (x *RefundState) String() string {
 func (*RefundState) ProtoMessage() {}
 
 func (x *RefundState) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[50]
+	mi := &file_azs_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4327,7 +4427,7 @@ func (x *RefundState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundState.ProtoReflect.Descriptor instead.
 func (*RefundState) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{50}
+	return file_azs_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RefundState) GetStation() uint32 {
@@ -4368,7 +4468,7 @@ type HistoryPage struct {
 
 func (x *HistoryPage) Reset() {
 	*x = HistoryPage{}
-	mi := &file_azs_proto_msgTypes[51]
+	mi := &file_azs_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4380,7 +4480,7 @@ func (x *HistoryPage) String() string {
 func (*HistoryPage) ProtoMessage() {}
 
 func (x *HistoryPage) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[51]
+	mi := &file_azs_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4393,7 +4493,7 @@ func (x *HistoryPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryPage.ProtoReflect.Descriptor instead.
 func (*HistoryPage) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{51}
+	return file_azs_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *HistoryPage) GetOperations() []*Operation {
@@ -4440,7 +4540,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_azs_proto_msgTypes[52]
+	mi := &file_azs_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4452,7 +4552,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[52]
+	mi := &file_azs_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4465,7 +4565,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{52}
+	return file_azs_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Operation) GetAt() int64 {
@@ -4633,7 +4733,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_azs_proto_msgTypes[53]
+	mi := &file_azs_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4645,7 +4745,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[53]
+	mi := &file_azs_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4658,7 +4758,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{53}
+	return file_azs_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Grant) GetAccount() uint64 {
@@ -4700,7 +4800,7 @@ type Posting struct {
 
 func (x *Posting) Reset() {
 	*x = Posting{}
-	mi := &file_azs_proto_msgTypes[54]
+	mi := &file_azs_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4712,7 +4812,7 @@ func (x *Posting) String() string {
 func (*Posting) ProtoMessage() {}
 
 func (x *Posting) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[54]
+	mi := &file_azs_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4725,7 +4825,7 @@ func (x *Posting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Posting.ProtoReflect.Descriptor instead.
 func (*Posting) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{54}
+	return file_azs_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Posting) GetEpoch() uint32 {
@@ -4808,7 +4908,7 @@ type Local struct {
 
 func (x *Local) Reset() {
 	*x = Local{}
-	mi := &file_azs_proto_msgTypes[55]
+	mi := &file_azs_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4820,7 +4920,7 @@ func (x *Local) String() string {
 func (*Local) ProtoMessage() {}
 
 func (x *Local) ProtoReflect() protoreflect.Message {
-	mi := &file_azs_proto_msgTypes[55]
+	mi := &file_azs_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4833,7 +4933,7 @@ func (x *Local) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Local.ProtoReflect.Descriptor instead.
 func (*Local) Descriptor() ([]byte, []int) {
-	return file_azs_proto_rawDescGZIP(), []int{55}
+	return file_azs_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Local) GetSnapshot() *Snapshot {
@@ -4886,7 +4986,7 @@ const file_azs_proto_rawDesc = "" +
 	"\tStatement\x12\x12\n" +
 	"\x04used\x18\x01 \x01(\x04R\x04used\x12\x16\n" +
 	"\x06voided\x18\x02 \x01(\x04R\x06voided\x12\x1a\n" +
-	"\breturned\x18\x03 \x01(\x04R\breturned\"\xe1\b\n" +
+	"\breturned\x18\x03 \x01(\x04R\breturned\"\xb0\t\n" +
 	"\x05Entry\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04mono\x18\x02 \x01(\x04R\x04mono\x12\x14\n" +
@@ -4915,7 +5015,8 @@ const file_azs_proto_rawDesc = "" +
 	"\fcard_changed\x18* \x01(\v2\x13.azs.v1.CardChangedH\x00R\vcardChanged\x12D\n" +
 	"\x10account_advanced\x18+ \x01(\v2\x17.azs.v1.AccountAdvancedH\x00R\x0faccountAdvanced\x12>\n" +
 	"\x0eaccount_burned\x18, \x01(\v2\x15.azs.v1.AccountBurnedH\x00R\raccountBurned\x12G\n" +
-	"\x11account_forgotten\x18- \x01(\v2\x18.azs.v1.AccountForgottenH\x00R\x10accountForgottenB\x06\n" +
+	"\x11account_forgotten\x18- \x01(\v2\x18.azs.v1.AccountForgottenH\x00R\x10accountForgotten\x12M\n" +
+	"\x13programme_published\x18. \x01(\v2\x1a.azs.v1.ProgrammePublishedH\x00R\x12programmePublishedB\x06\n" +
 	"\x04body\"K\n" +
 	"\aStarted\x12\x12\n" +
 	"\x04boot\x18\x01 \x01(\fR\x04boot\x12\x18\n" +
@@ -5051,7 +5152,14 @@ const file_azs_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x14\n" +
 	"\x05forms\x18\x02 \x03(\fR\x05forms\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
-	"\boperator\x18\x04 \x01(\tR\boperator\"\xbe\x02\n" +
+	"\boperator\x18\x04 \x01(\tR\boperator\"\xa8\x01\n" +
+	"\x12ProgrammePublished\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x1c\n" +
+	"\teffective\x18\x04 \x01(\x03R\teffective\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1a\n" +
+	"\boperator\x18\x06 \x01(\tR\boperator\"\xbe\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\astation\x18\x01 \x01(\rR\astation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x12\x19\n" +
@@ -5284,65 +5392,66 @@ func file_azs_proto_rawDescGZIP() []byte {
 }
 
 var file_azs_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_azs_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_azs_proto_goTypes = []any{
-	(Verdict)(0),             // 0: azs.v1.Verdict
-	(*Lot)(nil),              // 1: azs.v1.Lot
-	(*Tally)(nil),            // 2: azs.v1.Tally
-	(*Claim)(nil),            // 3: azs.v1.Claim
-	(*Line)(nil),             // 4: azs.v1.Line
-	(*Receipt)(nil),          // 5: azs.v1.Receipt
-	(*Payment)(nil),          // 6: azs.v1.Payment
-	(*Statement)(nil),        // 7: azs.v1.Statement
-	(*Entry)(nil),            // 8: azs.v1.Entry
-	(*Started)(nil),          // 9: azs.v1.Started
-	(*SaleOpened)(nil),       // 10: azs.v1.SaleOpened
-	(*SaleClosed)(nil),       // 11: azs.v1.SaleClosed
-	(*SaleVoided)(nil),       // 12: azs.v1.SaleVoided
-	(*SaleRefunded)(nil),     // 13: azs.v1.SaleRefunded
-	(*RefundLine)(nil),       // 14: azs.v1.RefundLine
-	(*CellReturned)(nil),     // 15: azs.v1.CellReturned
-	(*CardIssued)(nil),       // 16: azs.v1.CardIssued
-	(*ShiftOpened)(nil),      // 17: azs.v1.ShiftOpened
-	(*Figure)(nil),           // 18: azs.v1.Figure
-	(*CashierTotals)(nil),    // 19: azs.v1.CashierTotals
-	(*ShiftClosed)(nil),      // 20: azs.v1.ShiftClosed
-	(*Alerted)(nil),          // 21: azs.v1.Alerted
-	(*Adjusted)(nil),         // 22: azs.v1.Adjusted
-	(*AccountChanged)(nil),   // 23: azs.v1.AccountChanged
-	(*CardChanged)(nil),      // 24: azs.v1.CardChanged
-	(*AccountAdvanced)(nil),  // 25: azs.v1.AccountAdvanced
-	(*AccountBurned)(nil),    // 26: azs.v1.AccountBurned
-	(*AccountForgotten)(nil), // 27: azs.v1.AccountForgotten
-	(*Hello)(nil),            // 28: azs.v1.Hello
-	(*Batch)(nil),            // 29: azs.v1.Batch
-	(*Entries)(nil),          // 30: azs.v1.Entries
-	(*DownAck)(nil),          // 31: azs.v1.DownAck
-	(*Ask)(nil),              // 32: azs.v1.Ask
-	(*Issue)(nil),            // 33: azs.v1.Issue
-	(*SaleRef)(nil),          // 34: azs.v1.SaleRef
-	(*History)(nil),          // 35: azs.v1.History
-	(*TopUp)(nil),            // 36: azs.v1.TopUp
-	(*State)(nil),            // 37: azs.v1.State
-	(*Scanner)(nil),          // 38: azs.v1.Scanner
-	(*Cursor)(nil),           // 39: azs.v1.Cursor
-	(*Ack)(nil),              // 40: azs.v1.Ack
-	(*Quarantined)(nil),      // 41: azs.v1.Quarantined
-	(*Down)(nil),             // 42: azs.v1.Down
-	(*Item)(nil),             // 43: azs.v1.Item
-	(*Account)(nil),          // 44: azs.v1.Account
-	(*Snapshot)(nil),         // 45: azs.v1.Snapshot
-	(*Card)(nil),             // 46: azs.v1.Card
-	(*Programme)(nil),        // 47: azs.v1.Programme
-	(*Notice)(nil),           // 48: azs.v1.Notice
-	(*Answer)(nil),           // 49: azs.v1.Answer
-	(*SaleState)(nil),        // 50: azs.v1.SaleState
-	(*RefundState)(nil),      // 51: azs.v1.RefundState
-	(*HistoryPage)(nil),      // 52: azs.v1.HistoryPage
-	(*Operation)(nil),        // 53: azs.v1.Operation
-	(*Grant)(nil),            // 54: azs.v1.Grant
-	(*Posting)(nil),          // 55: azs.v1.Posting
-	(*Local)(nil),            // 56: azs.v1.Local
+	(Verdict)(0),               // 0: azs.v1.Verdict
+	(*Lot)(nil),                // 1: azs.v1.Lot
+	(*Tally)(nil),              // 2: azs.v1.Tally
+	(*Claim)(nil),              // 3: azs.v1.Claim
+	(*Line)(nil),               // 4: azs.v1.Line
+	(*Receipt)(nil),            // 5: azs.v1.Receipt
+	(*Payment)(nil),            // 6: azs.v1.Payment
+	(*Statement)(nil),          // 7: azs.v1.Statement
+	(*Entry)(nil),              // 8: azs.v1.Entry
+	(*Started)(nil),            // 9: azs.v1.Started
+	(*SaleOpened)(nil),         // 10: azs.v1.SaleOpened
+	(*SaleClosed)(nil),         // 11: azs.v1.SaleClosed
+	(*SaleVoided)(nil),         // 12: azs.v1.SaleVoided
+	(*SaleRefunded)(nil),       // 13: azs.v1.SaleRefunded
+	(*RefundLine)(nil),         // 14: azs.v1.RefundLine
+	(*CellReturned)(nil),       // 15: azs.v1.CellReturned
+	(*CardIssued)(nil),         // 16: azs.v1.CardIssued
+	(*ShiftOpened)(nil),        // 17: azs.v1.ShiftOpened
+	(*Figure)(nil),             // 18: azs.v1.Figure
+	(*CashierTotals)(nil),      // 19: azs.v1.CashierTotals
+	(*ShiftClosed)(nil),        // 20: azs.v1.ShiftClosed
+	(*Alerted)(nil),            // 21: azs.v1.Alerted
+	(*Adjusted)(nil),           // 22: azs.v1.Adjusted
+	(*AccountChanged)(nil),     // 23: azs.v1.AccountChanged
+	(*CardChanged)(nil),        // 24: azs.v1.CardChanged
+	(*AccountAdvanced)(nil),    // 25: azs.v1.AccountAdvanced
+	(*AccountBurned)(nil),      // 26: azs.v1.AccountBurned
+	(*AccountForgotten)(nil),   // 27: azs.v1.AccountForgotten
+	(*ProgrammePublished)(nil), // 28: azs.v1.ProgrammePublished
+	(*Hello)(nil),              // 29: azs.v1.Hello
+	(*Batch)(nil),              // 30: azs.v1.Batch
+	(*Entries)(nil),            // 31: azs.v1.Entries
+	(*DownAck)(nil),            // 32: azs.v1.DownAck
+	(*Ask)(nil),                // 33: azs.v1.Ask
+	(*Issue)(nil),              // 34: azs.v1.Issue
+	(*SaleRef)(nil),            // 35: azs.v1.SaleRef
+	(*History)(nil),            // 36: azs.v1.History
+	(*TopUp)(nil),              // 37: azs.v1.TopUp
+	(*State)(nil),              // 38: azs.v1.State
+	(*Scanner)(nil),            // 39: azs.v1.Scanner
+	(*Cursor)(nil),             // 40: azs.v1.Cursor
+	(*Ack)(nil),                // 41: azs.v1.Ack
+	(*Quarantined)(nil),        // 42: azs.v1.Quarantined
+	(*Down)(nil),               // 43: azs.v1.Down
+	(*Item)(nil),               // 44: azs.v1.Item
+	(*Account)(nil),            // 45: azs.v1.Account
+	(*Snapshot)(nil),           // 46: azs.v1.Snapshot
+	(*Card)(nil),               // 47: azs.v1.Card
+	(*Programme)(nil),          // 48: azs.v1.Programme
+	(*Notice)(nil),             // 49: azs.v1.Notice
+	(*Answer)(nil),             // 50: azs.v1.Answer
+	(*SaleState)(nil),          // 51: azs.v1.SaleState
+	(*RefundState)(nil),        // 52: azs.v1.RefundState
+	(*HistoryPage)(nil),        // 53: azs.v1.HistoryPage
+	(*Operation)(nil),          // 54: azs.v1.Operation
+	(*Grant)(nil),              // 55: azs.v1.Grant
+	(*Posting)(nil),            // 56: azs.v1.Posting
+	(*Local)(nil),              // 57: azs.v1.Local
 }
 var file_azs_proto_depIdxs = []int32{
 	2,  // 0: azs.v1.Claim.tally:type_name -> azs.v1.Tally
@@ -5365,60 +5474,61 @@ var file_azs_proto_depIdxs = []int32{
 	25, // 17: azs.v1.Entry.account_advanced:type_name -> azs.v1.AccountAdvanced
 	26, // 18: azs.v1.Entry.account_burned:type_name -> azs.v1.AccountBurned
 	27, // 19: azs.v1.Entry.account_forgotten:type_name -> azs.v1.AccountForgotten
-	5,  // 20: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
-	7,  // 21: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
-	5,  // 22: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
-	1,  // 23: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
-	7,  // 24: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
-	2,  // 25: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
-	3,  // 26: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
-	7,  // 27: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
-	14, // 28: azs.v1.SaleRefunded.lines:type_name -> azs.v1.RefundLine
-	1,  // 29: azs.v1.SaleRefunded.returned:type_name -> azs.v1.Lot
-	1,  // 30: azs.v1.SaleRefunded.clawed:type_name -> azs.v1.Lot
-	2,  // 31: azs.v1.SaleRefunded.uncounted:type_name -> azs.v1.Tally
-	7,  // 32: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
-	18, // 33: azs.v1.CashierTotals.figures:type_name -> azs.v1.Figure
-	19, // 34: azs.v1.ShiftClosed.cashiers:type_name -> azs.v1.CashierTotals
-	18, // 35: azs.v1.ShiftClosed.stated:type_name -> azs.v1.Figure
-	1,  // 36: azs.v1.Adjusted.accrued:type_name -> azs.v1.Lot
-	1,  // 37: azs.v1.Adjusted.clawed:type_name -> azs.v1.Lot
-	2,  // 38: azs.v1.Adjusted.uncounted:type_name -> azs.v1.Tally
-	36, // 39: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
-	33, // 40: azs.v1.Ask.issue:type_name -> azs.v1.Issue
-	34, // 41: azs.v1.Ask.sale:type_name -> azs.v1.SaleRef
-	35, // 42: azs.v1.Ask.history:type_name -> azs.v1.History
-	7,  // 43: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
-	38, // 44: azs.v1.State.scanners:type_name -> azs.v1.Scanner
-	0,  // 45: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
-	41, // 46: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
-	43, // 47: azs.v1.Down.items:type_name -> azs.v1.Item
-	45, // 48: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
-	46, // 49: azs.v1.Item.card:type_name -> azs.v1.Card
-	47, // 50: azs.v1.Item.programme:type_name -> azs.v1.Programme
-	48, // 51: azs.v1.Item.notice:type_name -> azs.v1.Notice
-	1,  // 52: azs.v1.Account.lots:type_name -> azs.v1.Lot
-	2,  // 53: azs.v1.Account.tallies:type_name -> azs.v1.Tally
-	44, // 54: azs.v1.Snapshot.account:type_name -> azs.v1.Account
-	46, // 55: azs.v1.Answer.card:type_name -> azs.v1.Card
-	45, // 56: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
-	54, // 57: azs.v1.Answer.grant:type_name -> azs.v1.Grant
-	50, // 58: azs.v1.Answer.sale:type_name -> azs.v1.SaleState
-	52, // 59: azs.v1.Answer.history:type_name -> azs.v1.HistoryPage
-	51, // 60: azs.v1.SaleState.refunds:type_name -> azs.v1.RefundState
-	53, // 61: azs.v1.HistoryPage.operations:type_name -> azs.v1.Operation
-	1,  // 62: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
-	2,  // 63: azs.v1.Posting.counted:type_name -> azs.v1.Tally
-	3,  // 64: azs.v1.Posting.claims:type_name -> azs.v1.Claim
-	1,  // 65: azs.v1.Posting.clawed:type_name -> azs.v1.Lot
-	2,  // 66: azs.v1.Posting.uncounted:type_name -> azs.v1.Tally
-	45, // 67: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
-	55, // 68: azs.v1.Local.own:type_name -> azs.v1.Posting
-	69, // [69:69] is the sub-list for method output_type
-	69, // [69:69] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	28, // 20: azs.v1.Entry.programme_published:type_name -> azs.v1.ProgrammePublished
+	5,  // 21: azs.v1.SaleOpened.receipt:type_name -> azs.v1.Receipt
+	7,  // 22: azs.v1.SaleOpened.statement:type_name -> azs.v1.Statement
+	5,  // 23: azs.v1.SaleClosed.receipt:type_name -> azs.v1.Receipt
+	1,  // 24: azs.v1.SaleClosed.earned:type_name -> azs.v1.Lot
+	7,  // 25: azs.v1.SaleClosed.statement:type_name -> azs.v1.Statement
+	2,  // 26: azs.v1.SaleClosed.counted:type_name -> azs.v1.Tally
+	3,  // 27: azs.v1.SaleClosed.claims:type_name -> azs.v1.Claim
+	7,  // 28: azs.v1.SaleVoided.statement:type_name -> azs.v1.Statement
+	14, // 29: azs.v1.SaleRefunded.lines:type_name -> azs.v1.RefundLine
+	1,  // 30: azs.v1.SaleRefunded.returned:type_name -> azs.v1.Lot
+	1,  // 31: azs.v1.SaleRefunded.clawed:type_name -> azs.v1.Lot
+	2,  // 32: azs.v1.SaleRefunded.uncounted:type_name -> azs.v1.Tally
+	7,  // 33: azs.v1.CellReturned.statement:type_name -> azs.v1.Statement
+	18, // 34: azs.v1.CashierTotals.figures:type_name -> azs.v1.Figure
+	19, // 35: azs.v1.ShiftClosed.cashiers:type_name -> azs.v1.CashierTotals
+	18, // 36: azs.v1.ShiftClosed.stated:type_name -> azs.v1.Figure
+	1,  // 37: azs.v1.Adjusted.accrued:type_name -> azs.v1.Lot
+	1,  // 38: azs.v1.Adjusted.clawed:type_name -> azs.v1.Lot
+	2,  // 39: azs.v1.Adjusted.uncounted:type_name -> azs.v1.Tally
+	37, // 40: azs.v1.Ask.top_up:type_name -> azs.v1.TopUp
+	34, // 41: azs.v1.Ask.issue:type_name -> azs.v1.Issue
+	35, // 42: azs.v1.Ask.sale:type_name -> azs.v1.SaleRef
+	36, // 43: azs.v1.Ask.history:type_name -> azs.v1.History
+	7,  // 44: azs.v1.TopUp.statement:type_name -> azs.v1.Statement
+	39, // 45: azs.v1.State.scanners:type_name -> azs.v1.Scanner
+	0,  // 46: azs.v1.Cursor.verdict:type_name -> azs.v1.Verdict
+	42, // 47: azs.v1.Ack.quarantined:type_name -> azs.v1.Quarantined
+	44, // 48: azs.v1.Down.items:type_name -> azs.v1.Item
+	46, // 49: azs.v1.Item.snapshot:type_name -> azs.v1.Snapshot
+	47, // 50: azs.v1.Item.card:type_name -> azs.v1.Card
+	48, // 51: azs.v1.Item.programme:type_name -> azs.v1.Programme
+	49, // 52: azs.v1.Item.notice:type_name -> azs.v1.Notice
+	1,  // 53: azs.v1.Account.lots:type_name -> azs.v1.Lot
+	2,  // 54: azs.v1.Account.tallies:type_name -> azs.v1.Tally
+	45, // 55: azs.v1.Snapshot.account:type_name -> azs.v1.Account
+	47, // 56: azs.v1.Answer.card:type_name -> azs.v1.Card
+	46, // 57: azs.v1.Answer.snapshot:type_name -> azs.v1.Snapshot
+	55, // 58: azs.v1.Answer.grant:type_name -> azs.v1.Grant
+	51, // 59: azs.v1.Answer.sale:type_name -> azs.v1.SaleState
+	53, // 60: azs.v1.Answer.history:type_name -> azs.v1.HistoryPage
+	52, // 61: azs.v1.SaleState.refunds:type_name -> azs.v1.RefundState
+	54, // 62: azs.v1.HistoryPage.operations:type_name -> azs.v1.Operation
+	1,  // 63: azs.v1.Posting.accrued:type_name -> azs.v1.Lot
+	2,  // 64: azs.v1.Posting.counted:type_name -> azs.v1.Tally
+	3,  // 65: azs.v1.Posting.claims:type_name -> azs.v1.Claim
+	1,  // 66: azs.v1.Posting.clawed:type_name -> azs.v1.Lot
+	2,  // 67: azs.v1.Posting.uncounted:type_name -> azs.v1.Tally
+	46, // 68: azs.v1.Local.snapshot:type_name -> azs.v1.Snapshot
+	56, // 69: azs.v1.Local.own:type_name -> azs.v1.Posting
+	70, // [70:70] is the sub-list for method output_type
+	70, // [70:70] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_azs_proto_init() }
@@ -5443,8 +5553,9 @@ func file_azs_proto_init() {
 		(*Entry_AccountAdvanced)(nil),
 		(*Entry_AccountBurned)(nil),
 		(*Entry_AccountForgotten)(nil),
+		(*Entry_ProgrammePublished)(nil),
 	}
-	file_azs_proto_msgTypes[42].OneofWrappers = []any{
+	file_azs_proto_msgTypes[43].OneofWrappers = []any{
 		(*Item_Snapshot)(nil),
 		(*Item_Card)(nil),
 		(*Item_Programme)(nil),
@@ -5456,7 +5567,7 @@ func file_azs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_azs_proto_rawDesc), len(file_azs_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   56,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
