@@ -18,7 +18,7 @@ const (
 	CardClosed    Refusal = "card_closed"     // card or account is closed for good
 	StaffCard     Refusal = "staff_card"      // staff cards are not accepted at the counter
 	AccrueOnly    Refusal = "accrue_only"     // card or account may only accrue
-	RedeemOff     Refusal = "redeem_off"      // the owner has not allowed this card to redeem
+	RedeemOff     Refusal = "redeem_off"      // redeeming is not switched on for this card: its owner or headquarters does that
 	NotEnough     Refusal = "not_enough"      // fewer points are available than asked for
 	OverLimit     Refusal = "over_limit"      // more than the programme lets this receipt redeem
 	NoRights      Refusal = "no_rights"       // HQ cannot be reached and the station holds no rights for so much
@@ -96,7 +96,7 @@ var words = map[Refusal]Text{
 	CardClosed:    {"Карта закрыта", "The card is closed"},
 	StaffCard:     {"Карты сотрудников не принимаются", "Staff cards are not accepted"},
 	AccrueOnly:    {"По этой карте можно только начислять", "This card can only accrue"},
-	RedeemOff:     {"Владелец не разрешил списание по этой карте", "The owner has not allowed redeeming with this card"},
+	RedeemOff:     {"Списание по этой карте не включено: его включает центр или владелец счёта", "Redeeming with this card is not switched on: headquarters or the owner of the account does that"},
 	NotEnough:     {"Недостаточно баллов", "Not enough points"},
 	OverLimit:     {"Столько списать по этому чеку нельзя", "This receipt cannot take that many points"},
 	NoRights:      {"Нет связи с центром: столько списать сейчас нельзя. Начисление работает", "No connection to headquarters: that much cannot be redeemed now. Accruing works"},

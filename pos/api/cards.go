@@ -120,13 +120,13 @@ func (s *Server) issueCard(ctx context.Context, r *in[issueBody]) (*out[issuedCa
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return &out[issuedCardBody]{issuedCardBodyOf(&given, s.zone)}, nil
+	return &out[issuedCardBody]{issuedCardBodyOf(&given, s.desk.Programme(), s.zone)}, nil
 }
 
-func issuedCardBodyOf(g *GivenCard, zone *time.Location) issuedCardBody {
+func issuedCardBodyOf(g *GivenCard, p *loyalty.Programme, zone *time.Location) issuedCardBody {
 	b := issuedCardBody{
 		Card: string(g.Card), CardMasked: g.Card.String(), Kind: g.Kind.String(), For: g.For.String(), Replaces: g.Replaces,
-		IssuedAt: moment(g.At, zone), State: loyalty.AccruesOnly.String(), Message: issueWords(g),
+		IssuedAt: moment(g.At, zone), State: loyalty.AccruesOnly.String(), Message: issueWords(g, p),
 	}
 	if c := g.Customer; c != nil && c.Known {
 		body := customerBodyOf(*c)
@@ -136,8 +136,30 @@ func issuedCardBodyOf(g *GivenCard, zone *time.Location) issuedCardBody {
 	return b
 }
 
+// redeemsLater tells whether the card joins an account and somebody must let it redeem first: in the
+// place of a lost card headquarters does, and a further one is the owner's to allow where the programme says so.
+func redeemsLater(g *GivenCard, p *loyalty.Programme) bool {
+	if c := g.Customer; c != nil && c.Known {
+		return c.Redeem == loyalty.RedeemOff
+	}
+	return g.Replaces || g.Kind == loyalty.AdditionalCard && p != nil && p.Cards.OwnerAllows
+}
+
 // issueWords are what the customer is told of the new card.
-func issueWords(g *GivenCard) loyalty.Text {
+func issueWords(g *GivenCard, p *loyalty.Programme) loyalty.Text {
+	words := issuedWords(g)
+	switch later := redeemsLater(g, p); {
+	case later && g.Replaces:
+		words.RU += ". Копить баллы можно сразу, списание включит центр"
+		words.EN += ". It collects points at once; headquarters switches redeeming on"
+	case later:
+		words.RU += ". Копить баллы можно сразу, списание включит владелец счёта или центр"
+		words.EN += ". It collects points at once; the account's owner or headquarters switches redeeming on"
+	}
+	return words
+}
+
+func issuedWords(g *GivenCard) loyalty.Text {
 	switch known := g.Customer != nil && g.Customer.Known; {
 	case known && g.Replaces:
 		return loyalty.Text{RU: "Карта заменена, баллы сохранены. Старая карта закрыта", EN: "The card is replaced and the points are kept. The old card is closed"}

@@ -89,9 +89,11 @@ func TestIssueJoinsAndReplaces(t *testing.T) {
 	h := newServer(t, config(d)).Handler()
 	want(t, call(t, h, 200, "POST", "/v1/cards/issue", issue(fresh, `"kind":"additional","for":"`+anna+`"`)), map[string]any{
 		"known": true, "kind": "additional", "for_masked": "7005••••9015", "customer.total_points_x100": 125050, "customer.redeem_refused.code": "redeem_off",
+		"message.ru": "Карта привязана к вашему счёту. Копить баллы можно сразу, списание включит владелец счёта или центр",
 	})
 	want(t, call(t, h, 200, "POST", "/v1/cards/issue", issue(fresh2, `"kind":"main","for":"`+anna+`","replaces":true`)), map[string]any{
-		"known": true, "replaces": true, "customer.total_points_x100": 125050,
+		"known": true, "replaces": true, "customer.total_points_x100": 125050, "customer.redeem_refused.code": "redeem_off",
+		"message.ru": "Карта заменена, баллы сохранены. Старая карта закрыта. Копить баллы можно сразу, списание включит центр",
 	})
 	want(t, call(t, h, 200, "POST", "/v1/identify", `{"card":"`+anna+`"}`), map[string]any{"card_state": "closed"})
 	want(t, call(t, h, 404, "POST", "/v1/cards/issue", issue(fresh3, `"kind":"virtual","for":"`+stranger+`"`)), map[string]any{"code": "unknown_card"})

@@ -60,7 +60,7 @@ type openShiftBody struct {
 
 type closeShiftBody struct {
 	Cashier  string      `json:"cashier,omitempty" maxLength:"200" example:"Ольга"`
-	Register *statedBody `json:"register,omitempty" doc:"What the register comes to in the whole shift; figures that are left out are not compared"`
+	Register *statedBody `json:"register,omitempty" doc:"What the register comes to in the shift, of the receipts with a loyalty card alone and their refunds: the station knows of no others. Figures that are left out are not compared"`
 }
 
 // totalsBody and statedBody have a field for each of loyalty.FigureNames, in that order.

@@ -77,6 +77,7 @@ activation: {days: 14}
 expiry: {months: 12}
 redeem: {share: 100%, step: "1", min_money: "1"}
 unknown_card: accrue
+cards: {additional_redeem: owner}
 `
 
 // New makes a desk of station 7 in reach of its headquarters, at the moment.
