@@ -128,7 +128,7 @@ func (c *checker) away(key, v []byte) error {
 // refunds notes where the refunds of a sale stand that were made here, and the sale's last entry.
 func (c *checker) refunds(k saleKey, s sale) {
 	for _, f := range s.Refunds {
-		if f.Station == 0 {
+		if inJournal(f) {
 			c.ended[place{f.Epoch, f.Seq}] = k
 		}
 	}

@@ -30,6 +30,7 @@ type wideSale struct {
 	known                              loyalty.SaleElsewhere // headquarters' books
 	earned, redeemed, clawed, returned loyalty.Points
 	asked                              []*loyalty.RefundRequest // here
+	there                              int                      // refunds asked for there, of the same ids
 }
 
 const modelOther loyalty.StationID = 99
@@ -166,7 +167,8 @@ func (a *wideWorld) refundThere(t *rapid.T) {
 		t.Fatal(err)
 	}
 	b.Sale.Station = 0 // its own
-	r := s.request(t, loyalty.RefundID(fmt.Sprint("there", at.Seq)))
+	s.there++
+	r := s.request(t, loyalty.RefundID(fmt.Sprint("r", s.there)))
 	got, body, err := b.Refund(r, at)
 	if errors.Is(err, loyalty.RefundMore) {
 		return
@@ -182,7 +184,7 @@ func (a *wideWorld) refundThere(t *rapid.T) {
 // refundHere gives a part of the other station's sale back at this one, with what headquarters has of it.
 func (a *wideWorld) refundHere(t *rapid.T) {
 	s := a.draw(t)
-	r := s.request(t, loyalty.RefundID(fmt.Sprint("here", len(s.asked))))
+	r := s.request(t, loyalty.RefundID(fmt.Sprint("r", len(s.asked)+1)))
 	got, err := a.l.RefundSale(context.Background(), r, &s.known)
 	if errors.Is(err, loyalty.RefundMore) {
 		return
@@ -207,6 +209,11 @@ func (a *wideWorld) refundAgain(t *rapid.T) {
 		content.Lines = []loyalty.RefundLine{{Line: 1, Amount: 99_999_00}}
 		if _, err := a.l.RefundSale(context.Background(), &content, &s.known); !errors.Is(err, loyalty.Conflict) {
 			t.Fatalf("another content: %v", err)
+		}
+		content = *r
+		content.Tender = loyalty.FuelCard
+		if _, err := a.l.RefundSale(context.Background(), &content, &s.known); !errors.Is(err, loyalty.Conflict) {
+			t.Fatalf("another tender: %v", err)
 		}
 	}
 	if after := a.position(); after.Last != before.Last {

@@ -71,12 +71,15 @@ func (t *txn) refund(r *loyalty.RefundRequest, elsewhere *loyalty.SaleElsewhere)
 // last is the place of the sale's last entry in this journal; nowhere if there is none.
 func (s sale) last() place {
 	for _, f := range slices.Backward(s.Refunds) {
-		if f.Station == 0 {
+		if inJournal(f) {
 			return place{f.Epoch, f.Seq}
 		}
 	}
 	return place{s.epochEnd, s.SeqEnd}
 }
+
+// inJournal tells whether this journal has the refund's entry.
+func inJournal(f *loyalty.Refund) bool { return f.Station == 0 && !f.Past }
 
 // moveRefund moves a refund to its entry's new place.
 func (t *txn) moveRefund(r loyalty.SaleRefunded, from, to place) error {
@@ -85,7 +88,7 @@ func (t *txn) moveRefund(r loyalty.SaleRefunded, from, to place) error {
 		return err
 	}
 	f := s.Refund(r.Refund)
-	if f == nil || f.Station != 0 || (place{f.Epoch, f.Seq}) != from {
+	if f == nil || !inJournal(f) || (place{f.Epoch, f.Seq}) != from {
 		return nil
 	}
 	f.Epoch, f.Seq = to.epoch, to.seq
@@ -103,7 +106,7 @@ func (b *rebuilt) refunded(p place, e *loyalty.Entry, r loyalty.SaleRefunded) {
 	}
 	if f := s.Refund(r.Refund); f != nil {
 		if f.Op == e.Op {
-			f.Epoch, f.Seq = p.epoch, p.seq
+			f.Epoch, f.Seq, f.Past = p.epoch, p.seq, false
 		}
 		return
 	}
@@ -116,6 +119,7 @@ func refundMessages(refunds []*loyalty.Refund) (ms []*ledgerpb.Refund, err error
 			Id: string(f.ID), Op: f.Op[:], Epoch: uint32(f.Epoch), Seq: uint64(f.Seq), At: int64(f.At), All: f.All, Amount: int64(f.Amount),
 			Discount: int64(f.Discount), Clawed: int64(f.Clawed), Returned: int64(f.Returned), Total: int64(f.Total), Avail: int64(f.Avail),
 			Debt: int64(f.Debt), Reason: f.Reason, Cashier: f.Cashier, Shift: f.Shift, Station: uint32(f.Station),
+			Tender: uint32(f.Tender), Past: f.Past,
 		}
 		for _, l := range wire.FromRefundLines(f.Lines) {
 			b, err := l.MarshalVT()
@@ -136,6 +140,7 @@ func parseRefunds(ms []*ledgerpb.Refund) (refunds []*loyalty.Refund, err error) 
 			All: m.All, Amount: loyalty.Kopecks(m.Amount), Discount: loyalty.Kopecks(m.Discount), Clawed: loyalty.Points(m.Clawed),
 			Returned: loyalty.Points(m.Returned), Total: loyalty.Points(m.Total), Avail: loyalty.Points(m.Avail), Debt: loyalty.Points(m.Debt),
 			Reason: m.Reason, Cashier: m.Cashier, Shift: m.Shift, Station: loyalty.StationID(m.Station),
+			Tender: loyalty.Tender(m.Tender & 0xff), Past: m.Past,
 		}
 		for _, b := range m.Lines {
 			var l pb.RefundLine

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -218,4 +219,40 @@ func TestARefundThatTheJournalDoesNotSayIsFound(t *testing.T) {
 	if r, err := CheckFile(context.Background(), cfg.Path, nil); err == nil || len(r.Findings) == 0 {
 		t.Errorf("nothing was found: %+v, %v", r, err)
 	}
+}
+
+// By which tender the money goes back is part of a refund's content, and is kept with it.
+func TestARefundOfAnotherTenderIsAnother(t *testing.T) {
+	cfg := testConfig(t)
+	l := openTest(t, cfg)
+	know(t, l, 1, 900_00, 500_00)
+	sellTest(t, l, "a", 1, 10) // for cash
+	refund := func(id loyalty.RefundID, tender loyalty.Tender) (*loyalty.Sale, error) {
+		return l.RefundSale(t.Context(), &loyalty.RefundRequest{Sale: "a", Refund: id, Tender: tender, Lines: []loyalty.RefundLine{{Line: 1, Amount: 60_00}}}, nil)
+	}
+	ok := must[*loyalty.Sale](t)
+	ok(refund("as it was paid", 0))
+	ok(refund("by another", loyalty.Cashless))
+	again := func() {
+		t.Helper()
+		for id, tenders := range map[loyalty.RefundID][]loyalty.Tender{
+			"as it was paid": {0, loyalty.Cash}, "by another": {loyalty.Cashless},
+		} {
+			for _, tender := range []loyalty.Tender{0, loyalty.Cash, loyalty.Cashless, loyalty.FuelCard} {
+				s, err := refund(id, tender)
+				if !slices.Contains(tenders, tender) {
+					wantRefusal(t, err, loyalty.Conflict)
+				} else if err != nil || len(s.Refunds) != 2 || s.Refund(id).Tender != tenders[len(tenders)-1] {
+					t.Errorf("%s by %s: %+v, %v", id, tender, s, err)
+				}
+			}
+		}
+	}
+	again()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	breakRecord(t, cfg, bucketSale, []byte("a")) // the journal says it as well
+	l = openTest(t, cfg)
+	again()
 }

@@ -55,7 +55,8 @@ func RefundOf(station StationID, epoch Epoch, seq Seq, e *Entry) *Refund {
 	}
 	return &Refund{
 		ID: r.Refund, Station: station, Op: e.Op, Epoch: epoch, Seq: seq, At: e.At, Lines: r.Lines, Amount: r.Money() + r.Discount,
-		Discount: r.Discount, Clawed: sumOf(r.Clawed), Returned: sumOf(r.Returned), Reason: r.Reason, Cashier: e.Cashier, Shift: e.Shift,
+		Discount: r.Discount, Clawed: sumOf(r.Clawed), Returned: sumOf(r.Returned), Tender: r.Tender, Reason: r.Reason,
+		Cashier: e.Cashier, Shift: e.Shift,
 	}
 }
 
@@ -91,26 +92,22 @@ func (b *Books) Hear(id SaleID, x *SaleElsewhere) error {
 	return nil
 }
 
-// hear adds a refund that the sale does not have. One that was made here and is forgotten keeps this station's number: it
-// stands in another life of the journal.
+// hear adds a refund that the sale does not have: refunds are told apart by the station that made them and its id for
+// them. One that was made here and is forgotten stands in another life of the journal.
 func (s *Sale) hear(r RefundElsewhere, here StationID) error {
 	body, ok := r.Entry.Body.(SaleRefunded)
 	if !ok || body.Sale != s.ID || r.Station == 0 || len(body.Lines) == 0 {
 		return fmt.Errorf("%w: headquarters answered with a refund of another sale than %q", BadRequest, s.ID)
 	}
-	known := slices.ContainsFunc(s.Refunds, func(f *Refund) bool {
-		return f.ID == body.Refund && f.madeAt(here) == r.Station
-	})
+	by := r.Station
+	if by == here {
+		by = 0
+	}
+	known := slices.ContainsFunc(s.Refunds, func(f *Refund) bool { return f.ID == body.Refund && f.Station == by })
 	if !known {
-		s.AddRefund(RefundOf(r.Station, r.Epoch, r.Seq, r.Entry))
+		f := RefundOf(by, r.Epoch, r.Seq, r.Entry)
+		f.Past = by == 0
+		s.AddRefund(f)
 	}
 	return nil
-}
-
-// madeAt is the station that made the refund.
-func (f *Refund) madeAt(here StationID) StationID {
-	if f.Station == 0 {
-		return here
-	}
-	return f.Station
 }

@@ -96,9 +96,12 @@ func TestRefundsOfSeveralStationsAreOne(t *testing.T) {
 	}
 	_, _, err := b.Refund(refunding("r2", coffee), place(5))
 	refused(t, err, loyalty.RefundMore)
-	_, _, err = b.Refund(refunding("r1", coffee), place(5)) // the other station's id, and so the other station's refund
-	refused(t, err, loyalty.Conflict)
-	rest, own := mustRefund(t, b, refunding("r2"), place(5))
+	_, _, err = b.Refund(refunding("r1", coffee), place(5)) // the other station's id is no refund of this one
+	refused(t, err, loyalty.RefundMore)
+	rest, own := mustRefund(t, b, refunding("r1"), place(5))
+	if again, body, err := b.Refund(refunding("r1"), place(6)); err != nil || body != nil || len(again.Refunds) != 2 {
+		t.Errorf("again: %+v, %v", body, err)
+	}
 	if own.Station != 0 || !rest.All || len(rest.Lines) != 1 || rest.Lines[0].Line != 1 || rest.Returned != 240_00 {
 		t.Errorf("the rest %+v", rest)
 	}
@@ -139,7 +142,7 @@ func TestAForgottenRefundIsHeardOf(t *testing.T) {
 	if err := b.Hear("s1", &o.SaleElsewhere); err != nil {
 		t.Fatal(err)
 	}
-	if s, again, err := b.Refund(refunding("r1", coffee), place(7)); err != nil || again != nil || s.Refund("r1") == nil {
+	if s, again, err := b.Refund(refunding("r1", coffee), place(7)); err != nil || again != nil || !s.Refund("r1").Past {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	_, _, err := b.Refund(refunding("r1"), place(7))
@@ -322,12 +325,14 @@ func TestTwoStationsRefundNoMoreThanTheSaleTook(t *testing.T) {
 		}
 		var clawed, returned loyalty.Points
 		var money loyalty.Kopecks
-		counted := map[loyalty.Counter]int64{}
+		counted, made := map[loyalty.Counter]int64{}, map[loyalty.StationID]int{}
 		for n := range 8 {
-			req, at, by, who := refundingThere(loyalty.RefundID(fmt.Sprint("r", n)), drawPart(t, left)...), place(loyalty.Seq(3+n)), v, away
+			req, at, by, who := refundingThere("", drawPart(t, left)...), place(loyalty.Seq(3+n)), v, away
 			if rapid.Bool().Draw(t, "at home") {
 				by, who = b, home
 			}
+			made[who]++
+			req.Refund = loyalty.RefundID(fmt.Sprint("r", made[who])) // each counts its own
 			if len(req.Lines) == 0 && n < 7 {
 				continue
 			}

@@ -1,7 +1,6 @@
 package loyalty
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -32,8 +31,9 @@ import (
 // back is in the account, and HQ issues new rights to it. A refund asks nobody: it works without HQ, also for a card that
 // has been blocked since.
 
-// RefundID is the POS's own name for a refund, unique among those of its sale: any text of 1 to [MaxSaleID] bytes
-// without control characters. It is the refund's idempotency key as well.
+// RefundID is the POS's own name for a refund, unique among those of its sale that its station makes: any text of 1 to
+// [MaxSaleID] bytes without control characters. It is the refund's idempotency key as well. Another station's refund of the
+// same id is another refund.
 type RefundID string
 
 // Check returns [BadRequest] unless the id is well-formed.
@@ -110,12 +110,14 @@ func CheckRefundLines(lines []RefundLine) error {
 type Refund struct {
 	ID       RefundID
 	Station  StationID // where it was made; zero: here
+	Past     bool      // made here in a life of the journal that is gone: only headquarters has its entry
 	Op       OpID
 	Epoch    Epoch
 	Seq      Seq
 	At       Instant
 	Lines    []RefundLine
 	All      bool    // nothing of the sale is left after it
+	Tender   Tender  // by which the money went back; zero: the one that the sale names
 	Amount   Kopecks // of the lines
 	Discount Kopecks // of it, what points had paid
 	Clawed   Points  // taken back of what was earned
@@ -131,8 +133,20 @@ type Refund struct {
 // Money is what the customer gets back in money.
 func (f *Refund) Money() Kopecks { return f.Amount - f.Discount }
 
-// same tells whether a request asks for what this refund was.
-func (f *Refund) same(r *RefundRequest) bool {
+// RefundTender is by which the money of a refund goes back; zero where it is not known: the sale named it, and what was
+// sold is lost.
+func (s *Sale) RefundTender(named Tender) Tender {
+	if named == 0 && s.Close != nil {
+		return s.Close.Receipt.Tender
+	}
+	return named
+}
+
+// asks tells whether a request asks for what the refund was.
+func (s *Sale) asks(r *RefundRequest, f *Refund) bool {
+	if s.RefundTender(r.Tender) != s.RefundTender(f.Tender) {
+		return false
+	}
 	if len(r.Lines) == 0 {
 		return f.All
 	}
@@ -163,9 +177,9 @@ func (s *SaleRefunded) Money() (sum Kopecks) {
 	return sum - s.Discount
 }
 
-// Refund gives a part of a closed sale back. Asked again with the same content it returns the sale as it stands and no
-// body; with other content, or an id that another station has used for this sale, [Conflict]. The other refusals are [SaleNotHere], [SaleNotClosed], [RefundMore], [NoProgramme]
-// and [BadRequest] for a line that the receipt has not.
+// Refund gives a part of a closed sale back. Asked again with the same content, which is the lines and the tender, it
+// returns the sale as it stands and no body; with other content [Conflict]. The other refusals are [SaleNotHere],
+// [SaleNotClosed], [RefundMore], [NoProgramme] and [BadRequest] for a line that the receipt has not.
 func (b *Books) Refund(r *RefundRequest, at Place) (*Sale, Body, error) {
 	if err := r.Check(); err != nil {
 		return nil, nil, fmt.Errorf("refund: %w", err)
@@ -175,7 +189,7 @@ func (b *Books) Refund(r *RefundRequest, at Place) (*Sale, Body, error) {
 		return nil, nil, fmt.Errorf("refund sale %q: %w", r.Sale, SaleNotHere)
 	}
 	if f := s.Refund(r.Refund); f != nil {
-		if f.madeAt(b.Station) != b.Station || !f.same(r) {
+		if !s.asks(r, f) {
 			return nil, nil, fmt.Errorf("refund %q of sale %q: %w", r.Refund, r.Sale, Conflict)
 		}
 		return s, nil, nil
@@ -203,10 +217,11 @@ func (b *Books) refund(r *RefundRequest, lines []RefundLine, at Place) (*Sale, B
 	f := &Refund{
 		ID: r.Refund, Op: at.Op, Epoch: at.Epoch, Seq: at.Seq, At: at.At, Lines: lines, Amount: is.amount - was.amount,
 		Discount: is.discount - was.discount, Clawed: is.clawed - was.clawed, Returned: is.returned - was.returned,
-		Reason: r.Reason, Cashier: r.Cashier, Shift: r.Shift,
+		Tender: s.RefundTender(r.Tender), Reason: r.Reason, Cashier: r.Cashier, Shift: r.Shift,
 	}
 	body := SaleRefunded{
-		Station: s.Station, Tender: cmp.Or(r.Tender, s.Close.Receipt.Tender), Sale: s.ID, Closed: s.OpEnd, Refund: r.Refund, Account: s.Account, Card: s.Card, Lines: lines, Discount: f.Discount,
+		Station: s.Station, Sale: s.ID, Closed: s.OpEnd, Refund: r.Refund, Account: s.Account, Card: s.Card, Lines: lines,
+		Discount: f.Discount, Tender: f.Tender,
 		Returned: b.givenBack(was.returned, is.returned, at.At), Reason: r.Reason,
 	}
 	body.Clawed = cutLots(s.Quote.Booked(), was.clawed, is.clawed)
@@ -230,14 +245,14 @@ func (b *Books) refund(r *RefundRequest, lines []RefundLine, at Place) (*Sale, B
 	return s, body, nil
 }
 
-// Refund is the sale's refund of the id, nil if there is none. Of two stations that used the same id it is this one's.
-func (s *Sale) Refund(id RefundID) (found *Refund) {
-	for _, f := range s.Refunds {
-		if f.ID == id && (found == nil || f.Station == 0) {
-			found = f
-		}
+// Refund is the sale's refund of the id that was made here, nil if there is none: what other stations call theirs says
+// nothing.
+func (s *Sale) Refund(id RefundID) *Refund {
+	i := slices.IndexFunc(s.Refunds, func(f *Refund) bool { return f.ID == id && f.Station == 0 })
+	if i < 0 {
+		return nil
 	}
-	return found
+	return s.Refunds[i]
 }
 
 // AddRefund appends a refund and works out whether anything is left of the sale.

@@ -122,9 +122,10 @@ func TestRefundElsewhere(t *testing.T) {
 	want(t, call(t, h, 404, "POST", path, `{"refund":"a","station":8}`), map[string]any{"code": "unknown_sale"})
 	want(t, call(t, h, 404, "POST", path, `{"refund":"a"}`), map[string]any{"code": "sale_not_here"})
 	first := call(t, h, 200, "POST", path, `{"refund":"a","station":9,"tender":"cashless","card":"`+boris+`"}`)
-	want(t, first, map[string]any{"all": true, "returned_points_x100": 10000, "money_kopecks": 250000})
+	want(t, first, map[string]any{"all": true, "tender": "cashless", "returned_points_x100": 10000, "money_kopecks": 250000})
 	d.SetOnline(false) // a refund that was made is answered again without anybody
-	want(t, call(t, h, 200, "POST", path, `{"refund":"a","station":9}`), map[string]any{"receipt_text": first["receipt_text"]})
+	want(t, call(t, h, 200, "POST", path, `{"refund":"a","station":9,"tender":"cashless"}`), map[string]any{"receipt_text": first["receipt_text"]})
+	want(t, call(t, h, 409, "POST", path, `{"refund":"a","station":9}`), map[string]any{"code": "conflict"}) // as it was paid: cash
 	want(t, call(t, h, 503, "POST", path, `{"refund":"b","station":9}`), map[string]any{"code": "hq_out_of_reach"})
 	for _, body := range []string{`{"refund":"c","station":16777216}`, `{"refund":"c","tender":"gold"}`, `{"refund":"c","card":"1 2"}`, `{"refund":"c","station":-1}`} {
 		if w := (request{method: "POST", path: path, body: body}).do(t, h); w.Code != 400 && w.Code != 422 {

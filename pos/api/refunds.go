@@ -28,7 +28,7 @@ type refundLineBody struct {
 }
 
 type refundCallBody struct {
-	Refund  string           `json:"refund" minLength:"1" maxLength:"64" doc:"The POS's own name for the refund, unique among those of the sale" example:"2026-11-22.3"`
+	Refund  string           `json:"refund" minLength:"1" maxLength:"64" doc:"The POS's own name for the refund, unique among those of the sale at this station" example:"2026-11-22.3"`
 	Lines   []refundLineBody `json:"lines,omitempty" maxItems:"10000" nullable:"false" doc:"Each line once; leave out for all that is left of the sale"`
 	Station uint32           `json:"station,omitempty" maximum:"16777215" doc:"Number of the station where the sale was; left out: this one"`
 	Card    string           `json:"card,omitempty" maxLength:"64" doc:"That the customer showed, if any. It changes nothing: points go where they came from. One of another account is told to headquarters"`
@@ -65,6 +65,7 @@ type refundBody struct {
 	At          *time.Time       `json:"at,omitempty"`
 	Lines       []refundLineBody `json:"lines" nullable:"false" doc:"What was refunded of each line; left out in events"`
 	All         bool             `json:"all" doc:"Nothing of the sale is left after it"`
+	Tender      string           `json:"tender" enum:"cash,cashless,fuel_card" doc:"By which the money goes back"`
 	Amount      int64            `json:"amount_kopecks" doc:"Of the lines, before points"`
 	Discount    int64            `json:"discount_kopecks" doc:"Of it, what points had paid"`
 	Money       int64            `json:"money_kopecks" doc:"What the customer gets back in money: the difference"`
@@ -81,7 +82,7 @@ type refundBody struct {
 
 func refundBodyOf(s *loyalty.Sale, f *loyalty.Refund, zone *time.Location) refundBody {
 	b := refundBody{
-		Refund: string(f.ID), Sale: string(s.ID), Station: uint32(s.Station), MadeAt: uint32(f.Station), CardMasked: s.Card.String(), At: moment(f.At, zone), Lines: make([]refundLineBody, len(f.Lines)), All: f.All,
+		Refund: string(f.ID), Sale: string(s.ID), Station: uint32(s.Station), MadeAt: uint32(f.Station), CardMasked: s.Card.String(), At: moment(f.At, zone), Lines: make([]refundLineBody, len(f.Lines)), All: f.All, Tender: s.RefundTender(f.Tender).String(),
 		Amount: int64(f.Amount), Discount: int64(f.Discount), Money: int64(f.Money()), Returned: int64(f.Returned), Clawed: int64(f.Clawed),
 		Total: int64(f.Total), Available: int64(f.Avail), Debt: int64(f.Debt), Reason: f.Reason, Cashier: f.Cashier, Shift: f.Shift,
 		ReceiptText: refundText(s, f),

@@ -45,7 +45,8 @@ func TestShift(t *testing.T) {
 	call(t, h, 200, "POST", "/v1/sales/3/void", fmt.Sprintf(`{%s}`, at("Ольга")))
 	call(t, h, 200, "POST", "/v1/cards/issue", issue(fresh, `"kind":"main","form":`+filled+`,`+at("Ольга")))
 	call(t, h, 200, "POST", "/v1/sales/4/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, anna, fuel(40_000, 260_000))) // in no shift
-	for _, id := range []string{"7", "8", "9"} { // fuel that flows until after the shift
+	for _, id := range []string{"7", "8", "9"} {
+		// The fuel flows until after the shift.
 		call(t, h, 200, "PUT", "/v1/sales/"+id, fmt.Sprintf(`{"card":%q,"receipt":%s,%s}`, anna, fuel(1000, 6500), at("Ольга")))
 	}
 	totals := map[string]any{

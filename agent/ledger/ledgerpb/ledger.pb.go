@@ -1017,6 +1017,8 @@ type Refund struct {
 	Cashier       string                 `protobuf:"bytes,16,opt,name=cashier,proto3" json:"cashier,omitempty"`
 	Shift         uint32                 `protobuf:"varint,17,opt,name=shift,proto3" json:"shift,omitempty"`
 	Station       uint32                 `protobuf:"varint,18,opt,name=station,proto3" json:"station,omitempty"` // where it was made, 0: here
+	Tender        uint32                 `protobuf:"varint,19,opt,name=tender,proto3" json:"tender,omitempty"`   // by which the money went back, 0: the one that the sale names
+	Past          bool                   `protobuf:"varint,20,opt,name=past,proto3" json:"past,omitempty"`       // made here in a life of the journal that is gone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1175,6 +1177,20 @@ func (x *Refund) GetStation() uint32 {
 		return x.Station
 	}
 	return 0
+}
+
+func (x *Refund) GetTender() uint32 {
+	if x != nil {
+		return x.Tender
+	}
+	return 0
+}
+
+func (x *Refund) GetPast() bool {
+	if x != nil {
+		return x.Past
+	}
+	return false
 }
 
 // Shift is a shift of a counter; see loyalty.Shift.
@@ -1851,7 +1867,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\tepoch_end\x18\x12 \x01(\rR\bepochEnd\x12&\n" +
 	"\x04paid\x18\x13 \x03(\v2\x12.azs.ledger.v1.LotR\x04paid\x12/\n" +
 	"\arefunds\x18\x14 \x03(\v2\x15.azs.ledger.v1.RefundR\arefunds\x12.\n" +
-	"\bexpiring\x18\x15 \x01(\v2\x12.azs.ledger.v1.LotR\bexpiring\"\x92\x03\n" +
+	"\bexpiring\x18\x15 \x01(\v2\x12.azs.ledger.v1.LotR\bexpiring\"\xbe\x03\n" +
 	"\x06Refund\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\fR\x02op\x12\x14\n" +
@@ -1871,7 +1887,9 @@ const file_ledger_proto_rawDesc = "" +
 	"\x06reason\x18\x0f \x01(\tR\x06reason\x12\x18\n" +
 	"\acashier\x18\x10 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\x11 \x01(\rR\x05shift\x12\x18\n" +
-	"\astation\x18\x12 \x01(\rR\astation\"\xa3\x02\n" +
+	"\astation\x18\x12 \x01(\rR\astation\x12\x16\n" +
+	"\x06tender\x18\x13 \x01(\rR\x06tender\x12\x12\n" +
+	"\x04past\x18\x14 \x01(\bR\x04past\"\xa3\x02\n" +
 	"\x05Shift\x12\x16\n" +
 	"\x06closed\x18\x01 \x01(\bR\x06closed\x12\x18\n" +
 	"\aimplied\x18\x02 \x01(\bR\aimplied\x12\x1b\n" +

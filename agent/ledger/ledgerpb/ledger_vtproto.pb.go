@@ -898,6 +898,25 @@ func (m *Refund) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Past {
+		i--
+		if m.Past {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa0
+	}
+	if m.Tender != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Tender))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x98
+	}
 	if m.Station != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Station))
 		i--
@@ -1970,6 +1989,12 @@ func (m *Refund) SizeVT() (n int) {
 	}
 	if m.Station != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.Station))
+	}
+	if m.Tender != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.Tender))
+	}
+	if m.Past {
+		n += 3
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5208,6 +5233,45 @@ func (m *Refund) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 19:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tender", wireType)
+			}
+			m.Tender = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Tender |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Past", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Past = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
