@@ -32,7 +32,7 @@ func (q *asking) sale(a *Ask) error {
 		q.refuse(loyalty.SaleNotClosed)
 		return nil
 	}
-	refunds, err := q.tx.RefundsOf(key.Station, key.Sale, mostRefunds)
+	refunds, err := q.tx.RefundsOf(key.Station, key.Sale, mostRefunds+1)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (q *asking) sale(a *Ask) error {
 		}
 		m.Refunds = append(m.Refunds, &pb.RefundState{Station: uint32(l.Station), Epoch: uint32(l.Epoch), Seq: uint64(l.Seq), Entry: l.Bytes})
 	}
-	if len(m.Refunds) > wire.MaxSaleRefunds || m.SizeVT() > maxItem {
+	if len(refunds) > mostRefunds || len(m.Refunds) > wire.MaxSaleRefunds || m.SizeVT() > maxItem {
 		q.refuse(loyalty.RefundMore)
 		return nil
 	}

@@ -28,6 +28,8 @@ func (p *posting) read([]*Batch) (err error) {
 		switch b := l.entry.Body.(type) {
 		case loyalty.SaleClosed:
 			versions = append(versions, l.entry.Programme)
+		case loyalty.SaleRefunded:
+			ops = append(ops, b.Closed)
 		case loyalty.CardIssued:
 			if b.For != "" {
 				numbers = append(numbers, b.For)

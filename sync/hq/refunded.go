@@ -1,7 +1,9 @@
 package hq
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -12,18 +14,36 @@ type returned struct {
 	lines    map[int]loyalty.RefundLine
 	discount loyalty.Kopecks
 	points   loyalty.Points
+	clawed   loyalty.Points
+	counted  map[loyalty.Tally]int64 // by what was counted, without an amount
+	refunds  int
+	pieces   int  // lines of all refunds
+	more     bool // there are more refunds than are read
 }
 
 func (r *returned) add(b *loyalty.SaleRefunded) {
+	r.refunds++
+	r.pieces += len(b.Lines)
 	for _, l := range b.Lines {
 		x := r.lines[l.Line]
 		r.lines[l.Line] = loyalty.RefundLine{Line: l.Line, Volume: x.Volume + l.Volume, Count: x.Count + l.Count, Amount: x.Amount + l.Amount}
 	}
 	r.discount += b.Discount
 	r.points += points(b.Returned)
+	r.clawed += points(b.Clawed)
+	for _, t := range b.Uncounted {
+		r.counted[uncounted(t)] += t.Amount
+	}
 }
 
-// most bounds the refunds of a sale that are read: more than any station makes of one.
+// uncounted is what a tally counts, without how much.
+func uncounted(t loyalty.Tally) loyalty.Tally {
+	t.Amount = 0
+	return t
+}
+
+// mostRefunds bounds the refunds of a sale that are read: more than any station makes of one. Of a sale with more, nothing
+// is refunded any more.
 const mostRefunds = 8 * loyalty.MaxRefunds
 
 // readRefunds adds up what was refunded before of the sales that entries refund. What was set aside does not count.
@@ -38,12 +58,13 @@ func (p *posting) readRefunds() error {
 		if !ok || p.refunds[key] != nil {
 			continue
 		}
-		sum := &returned{lines: map[int]loyalty.RefundLine{}}
+		sum := &returned{lines: map[int]loyalty.RefundLine{}, counted: map[loyalty.Tally]int64{}}
 		p.refunds[key] = sum
-		before, err := p.tx.RefundsOf(key.Station, key.Sale, mostRefunds)
+		before, err := p.tx.RefundsOf(key.Station, key.Sale, mostRefunds+1)
 		if err != nil {
 			return err
 		}
+		sum.more = len(before) > mostRefunds
 		for _, b := range before {
 			if b.Outcome == SetAside {
 				continue
@@ -75,8 +96,9 @@ func (p *posting) refundOf(l *line) *Line {
 	return p.steps[key]
 }
 
-// refundable sets a refund aside whose sale the lots do not count: there is nothing to take back or to return. One that
-// gives back more than the sale had, with what other stations have given back of it, has to be looked at.
+// refundable sets a refund aside whose sale the lots do not count: there is nothing to take back or to return. One that is
+// of another sale or account, or gives back or takes back more than the sale had, with what other stations have refunded of
+// it, has to be looked at.
 func (p *posting) refundable(l *line) bool {
 	sale := p.refundOf(l)
 	switch {
@@ -87,20 +109,20 @@ func (p *posting) refundable(l *line) bool {
 		l.Outcome, l.Reason, l.Waits = SetAside, fmt.Sprintf("it refunds sale %s, which was set aside: %s", l.Sale, sale.Place), sale.Waits
 		return false
 	}
-	if more := p.exceeds(l, sale); more != "" {
-		l.Outcome, l.Reason = SetAside, string(loyalty.RefundMore)+": "+more
-		p.alarm(Alarm{
-			Station: l.Station, Kind: RefundAlarm, Epoch: l.Epoch, Evidence: l.Bytes,
-			Text: fmt.Sprintf("entry %d: with the refunds before it, sale %s of station %d gives back more than it had: %s", l.Seq, l.Sale, l.SaleAt, more),
-		})
-		return false
+	wrong := p.unsound(l, sale)
+	if wrong == "" {
+		return true
 	}
-	return true
+	l.Outcome, l.Reason, l.Account = SetAside, string(loyalty.RefundMore)+": "+wrong, sale.Account
+	p.alarm(Alarm{
+		Station: l.Station, Kind: RefundAlarm, Epoch: l.Epoch, Evidence: l.Bytes,
+		Text: fmt.Sprintf("entry %d refunds what sale %s of station %d has not: %s", l.Seq, l.Sale, l.SaleAt, wrong),
+	})
+	return false
 }
 
-// exceeds says what a refund gives back beyond the sale; empty if nothing. Points that are taken back are not compared:
-// stations round them up, and the account owes no more than it had earned.
-func (p *posting) exceeds(l *line, sale *Line) string {
+// unsound says what of a refund the sale does not have; empty if it has it all.
+func (p *posting) unsound(l *line, sale *Line) string {
 	e, err := wire.DecodeEntry(sale.Bytes)
 	if err != nil {
 		return "what the sale was cannot be read"
@@ -112,20 +134,71 @@ func (p *posting) exceeds(l *line, sale *Line) string {
 	key, _ := refundedSale(l)
 	body, _ := l.entry.Body.(loyalty.SaleRefunded)
 	sum := p.refunds[key]
-	for _, r := range body.Lines {
-		if r.Line > len(closed.Receipt.Lines) {
-			return fmt.Sprintf("line %d of a receipt of %d", r.Line, len(closed.Receipt.Lines))
+	switch {
+	case sum.more:
+		return fmt.Sprintf("it was refunded more than %d times", mostRefunds)
+	case !p.closedBy(body.Closed, sale):
+		return fmt.Sprintf("operation %s did not close it", body.Closed)
+	case body.Account != 0 && !p.lost(body.Account) && body.Account != cmp.Or(sale.Account, closed.Account):
+		return fmt.Sprintf("account %d has no part in it", body.Account)
+	}
+	return cmp.Or(sum.returns(&body, &closed), sum.takes(&body, &closed))
+}
+
+// closedBy tells whether an operation closed a sale: the one that headquarters counts or, where the station had forgotten
+// it and the register told it again, that one.
+func (p *posting) closedBy(op loyalty.OpID, sale *Line) bool {
+	if op == sale.Op {
+		return true
+	}
+	again := p.ops[op]
+	if again == nil || again.Outcome != Repeated {
+		return false
+	}
+	e, err := wire.DecodeEntry(again.Bytes)
+	return err == nil && stepOf(again.Station, e.Body) == sale.SaleStep()
+}
+
+// returns says what a refund gives back beyond the sale; empty if nothing.
+func (r *returned) returns(body *loyalty.SaleRefunded, closed *loyalty.SaleClosed) string {
+	for _, l := range body.Lines {
+		if l.Line > len(closed.Receipt.Lines) {
+			return fmt.Sprintf("line %d of a receipt of %d", l.Line, len(closed.Receipt.Lines))
 		}
-		has, x := &closed.Receipt.Lines[r.Line-1], sum.lines[r.Line]
-		if x.Amount+r.Amount > has.Amount || x.Volume+r.Volume > has.Volume || x.Count+r.Count > has.Count {
-			return fmt.Sprintf("line %d had %s RUB, of which %s were refunded before and %s are now", r.Line, has.Amount, x.Amount, r.Amount)
+		has, x := &closed.Receipt.Lines[l.Line-1], r.lines[l.Line]
+		if x.Amount+l.Amount > has.Amount || x.Volume+l.Volume > has.Volume || x.Count+l.Count > has.Count {
+			return fmt.Sprintf("line %d had %s RUB, of which %s were refunded before and %s are now", l.Line, has.Amount, x.Amount, l.Amount)
 		}
 	}
 	switch back := points(body.Returned); {
-	case sum.discount+body.Discount > closed.Discount:
-		return fmt.Sprintf("points paid %s RUB, of which %s were refunded before and %s are now", closed.Discount, sum.discount, body.Discount)
-	case sum.points+back > closed.Redeemed:
-		return fmt.Sprintf("%s points were redeemed, of which %s were returned before and %s are now", closed.Redeemed, sum.points, back)
+	case r.discount+body.Discount > closed.Discount:
+		return fmt.Sprintf("points paid %s RUB, of which %s were refunded before and %s are now", closed.Discount, r.discount, body.Discount)
+	case r.points+back > closed.Redeemed:
+		return fmt.Sprintf("%s points were redeemed, of which %s were returned before and %s are now", closed.Redeemed, r.points, back)
+	}
+	return ""
+}
+
+// takes says what a refund takes back beyond what the sale earned and counted; empty if nothing. Stations round what they
+// take up, of each line that they refund, and what they count back down, from what they know was refunded before: two that
+// do not know of each other may come to a hundredth more for each line, and to one more for each refund.
+func (r *returned) takes(body *loyalty.SaleRefunded, closed *loyalty.SaleClosed) string {
+	earned, back := closed.Points(), points(body.Clawed)
+	most := earned
+	if earned > 0 {
+		most += loyalty.Points(r.pieces + len(body.Lines))
+	}
+	if r.clawed+back > most {
+		return fmt.Sprintf("%s points were earned, of which %s were taken back before and %s are now", earned, r.clawed, back)
+	}
+	for _, t := range body.Uncounted {
+		i := slices.IndexFunc(closed.Counted, func(c loyalty.Tally) bool { return uncounted(c) == uncounted(t) })
+		if i < 0 {
+			return fmt.Sprintf("counter %s counted nothing of it", t.Counter)
+		}
+		if has, x := closed.Counted[i].Amount, r.counted[uncounted(t)]; x+t.Amount > has+int64(r.refunds+1) {
+			return fmt.Sprintf("counter %s counted %d, of which %d went back before and %d do now", t.Counter, has, x, t.Amount)
+		}
 	}
 	return ""
 }

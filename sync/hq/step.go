@@ -16,7 +16,7 @@ func (s SaleStep) String() string {
 	case Given:
 		return fmt.Sprintf("card %s was given out", loyalty.CardNumber(s.Sale))
 	case Refunded:
-		return fmt.Sprintf("sale %s of station %d was refunded as %s", s.Sale, s.Station, s.Refund)
+		return fmt.Sprintf("sale %s of station %d was refunded by station %d as %s", s.Sale, s.Station, s.By, s.Refund)
 	}
 	return fmt.Sprintf("sale %s was %s", s.Sale, s.Step)
 }
@@ -36,7 +36,7 @@ func stepOf(station loyalty.StationID, b loyalty.Body) SaleStep {
 	case loyalty.SaleVoided:
 		return SaleStep{Station: station, Sale: b.Sale, Step: Ended}
 	case loyalty.SaleRefunded:
-		return SaleStep{Station: saleAt(station, &b), Sale: b.Sale, Step: Refunded, Refund: b.Refund}
+		return SaleStep{Station: saleAt(station, &b), Sale: b.Sale, Step: Refunded, Refund: b.Refund, By: station}
 	case loyalty.CardIssued:
 		return SaleStep{Sale: loyalty.SaleID(b.Card), Step: Given}
 	}
@@ -56,7 +56,7 @@ func stepsOf(station loyalty.StationID, b loyalty.Body) []SaleStep {
 }
 
 func (s SaleStep) compare(o SaleStep) int {
-	return cmp.Or(cmp.Compare(s.Station, o.Station), cmp.Compare(s.Step, o.Step), cmp.Compare(s.Sale, o.Sale), cmp.Compare(s.Refund, o.Refund))
+	return cmp.Or(cmp.Compare(s.Station, o.Station), cmp.Compare(s.Step, o.Step), cmp.Compare(s.Sale, o.Sale), cmp.Compare(s.Refund, o.Refund), cmp.Compare(s.By, o.By))
 }
 
 // restate is a step that the sale has taken before, by another operation. The station's ledger was put back to an older
@@ -104,7 +104,7 @@ func sameStep(first *Line, l *line) bool {
 		return ok
 	case loyalty.SaleRefunded:
 		b, ok := l.entry.Body.(loyalty.SaleRefunded)
-		return ok && first.Station == l.Station && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) &&
+		return ok && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) &&
 			points(a.Clawed) == points(b.Clawed) && slices.Equal(a.Lines, b.Lines)
 	case loyalty.CardIssued:
 		b, ok := l.entry.Body.(loyalty.CardIssued)

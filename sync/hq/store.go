@@ -198,7 +198,7 @@ const (
 	NoStep Step = iota
 	Opened
 	Ended    // closed or void
-	Refunded // once for each of the register's refunds
+	Refunded // once for each of the refunds that a station makes of it
 	Referred // once for each reference of a partner, or of an operator; in headquarters' own journal
 	Given    // a card was given out
 )
@@ -220,6 +220,9 @@ type SaleStep struct {
 	Sale    loyalty.SaleID    // of Given the card's number
 	Step    Step
 	Refund  loyalty.RefundID // of Refunded and Referred
+	// By is the station that makes a refund: registers of two stations may give refunds of one sale the same name. Zero of
+	// every other step.
+	By loyalty.StationID
 }
 
 // Line is one entry as headquarters keeps it.
@@ -265,7 +268,13 @@ func (l *Line) As(pos uint64) *Line {
 func (l *Line) Late() bool { return l.Again != 0 && l.Pos == l.Again }
 
 // SaleStep is the step that the entry was the first to take.
-func (l *Line) SaleStep() SaleStep { return SaleStep{l.SaleAt, l.Sale, l.Step, l.Refund} }
+func (l *Line) SaleStep() SaleStep {
+	s := SaleStep{Station: l.SaleAt, Sale: l.Sale, Step: l.Step, Refund: l.Refund}
+	if s.Step == Refunded {
+		s.By = l.Station
+	}
+	return s
+}
 
 // Form is what a new customer wrote, sealed to a key that headquarters' process does not have. It is kept apart from the
 // journal, which has only its hash, so that it can be destroyed and the journal still be proven.
@@ -358,7 +367,7 @@ const (
 	CopyAlarm      AlarmKind = "older_copy" // these books were put back to an older copy
 	EpochAlarm     AlarmKind = "epoch"      // a station's journal has begun another life
 	GapAlarm       AlarmKind = "gap"        // entries that nobody can bring any more are missing, or may be
-	RefundAlarm    AlarmKind = "refunded"   // more was given back of a sale than it had
+	RefundAlarm    AlarmKind = "refunded"   // more was given back of a sale than it had, or to somebody else
 	FormAlarm      AlarmKind = "form"       // a card was given out, and the customer's form has not come
 	PriceAlarm     AlarmKind = "mispriced"  // a sale was priced as its programme does not
 	ForgedAlarm    AlarmKind = "forged"     // a station has written what only headquarters may
@@ -407,6 +416,8 @@ type Changes struct {
 	Forms []Form
 	// Forgotten are accounts whose forms are destroyed: of them the hash stays, so that they are not missed.
 	Forgotten []loyalty.AccountID
+	// Destroyed are forms that are destroyed in the same way.
+	Destroyed []loyalty.FormHash
 	// Distrusted is that the store was found to be an older copy. It waits for every station that was seen in the thirty
 	// days (or as it is configured) before the last sighting it has.
 	Distrusted loyalty.Instant

@@ -28,15 +28,24 @@ func (t *tx) Steps(steps []hq.SaleStep) (map[hq.SaleStep]*hq.Line, error) {
 // stepKey is the key under which the index has a step.
 func stepKey(s hq.SaleStep) []byte {
 	k := append(append(u32(s.Station), byte(s.Step)), s.Sale...)
-	if named(s.Step) {
-		k = append(append(k, 0), s.Refund...) // no id holds a zero
+	if !named(s.Step) {
+		return k
 	}
-	return k
+	k = append(k, 0) // no id holds a zero
+	if s.Step == hq.Refunded {
+		k = append(k, u32(s.By)...)
+	}
+	return append(k, s.Refund...)
+}
+
+// refundsKey is what the keys of a sale's refunds begin with.
+func refundsKey(station loyalty.StationID, sale loyalty.SaleID) []byte {
+	return append(append(append(u32(station), byte(hq.Refunded)), sale...), 0)
 }
 
 // RefundsOf lists the refunds of a sale. See [hq.Tx].
 func (t *tx) RefundsOf(station loyalty.StationID, sale loyalty.SaleID, limit int) ([]*hq.Line, error) {
-	prefix := stepKey(hq.SaleStep{Station: station, Sale: sale, Step: hq.Refunded})
+	prefix := refundsKey(station, sale)
 	var out []*hq.Line
 	c := t.Bucket(bStep).Cursor()
 	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix) && len(out) < limit; k, v = c.Next() {

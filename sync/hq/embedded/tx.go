@@ -25,7 +25,7 @@ var (
 	bJournal   = []byte("journal")   // station u32, epoch u32, seq u64 -> line
 	bPos       = []byte("pos")       // pos u64 -> station, epoch, seq
 	bOp        = []byte("op")        // operation id -> station, epoch, seq
-	bStep      = []byte("step")      // station u32, step u8, sale; of a refund or reference 0 and its id -> station, epoch, seq
+	bStep      = []byte("step")      // station u32, step u8, sale; of a reference 0 and its id, of a refund 0, its station u32 and its id -> station, epoch, seq
 	bAlert     = []byte("alert")     // pos u64 -> station, epoch, seq: what a person should look at
 	bAside     = []byte("aside")     // station, epoch, seq -> nothing: what was set aside
 	bWaiting   = []byte("waiting")   // card, 0, station, epoch, seq -> nothing: what was set aside until the card comes
@@ -51,7 +51,7 @@ var buckets = [][]byte{
 }
 
 // schemaVersion is that of the layout above. Nothing was released with an older one.
-const schemaVersion = 3
+const schemaVersion = 4
 
 var (
 	kSchema = []byte("schema")

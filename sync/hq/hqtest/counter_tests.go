@@ -50,12 +50,56 @@ func testRefundsTogether(b *Bench) {
 		b.Fatalf("%v", r.Counts)
 	}
 	b.Holds(5, 100)
-	// The same name for a refund at two stations is two refunds: somebody has to look.
-	j.Append(Refund(op, &s, "r4", 20_000, 5, 5))
+	b.Raised(hq.RefundAlarm)
+}
+
+// testRefundsOfOneName: registers of two stations give refunds of one sale the same name. They are two refunds, and together
+// within the sale; a station that forgot its own and tells it again has made one.
+func testRefundsOfOneName(b *Bench) {
+	const id = "2026-11-22.3"
+	b.Bring(Account(5, 100))
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	b.Grants(j, 5, 60)
+	s := j.Sale(5, "", 60, 40)
+	op := j.Append(s)
+	b.Posts(j.All())
+	back := k.Clone()
+	k.Append(away(17, Refund(op, &s, id, 120_000, 20, 30)))
+	j.Append(Refund(op, &s, id, 80_000, 14, 20))
+	if r := b.Posts(k.All(), j.All()); r.Counts != [4]int{hq.Posted: 2} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(5, 100-60+40-20+30-14+20)
+	b.Raised()
+	b.Reopen()
+	back.Begin(2)
+	back.Boot[1]++
+	b.Greets(back, good)
+	back.Append(away(17, Refund(op, &s, id, 120_000, 20, 30)))
+	back.Append(away(17, Refund(op, &s, "2026-11-22.4", 40_001, 6, 10))) // more than both have left
+	back.Append(away(17, Refund(op, &s, "2026-11-22.5", 40_000, 6, 10)))
+	if r := b.Posts(back.All()); r.Counts != [4]int{hq.Posted: 1, hq.Repeated: 1, hq.SetAside: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(5, 100)
+	b.Raised(hq.RefundAlarm)
+	j.Append(Refund(op, &s, id, 80_000, 14, 19)) // its own, otherwise
 	if r := b.Posts(j.All()); r.Counts != [4]int{hq.SetAside: 1} {
 		b.Fatalf("%v", r.Counts)
 	}
 	b.Raised(hq.RefundAlarm, hq.TwiceAlarm)
+	a := b.Asks(k, &hq.Ask{Sale: &hq.AskSale{Station: 17, Sale: s.Sale}}).Answer
+	x, err := wire.ToSaleElsewhere(a.Sale)
+	b.ok(err)
+	var made []loyalty.StationID
+	for _, r := range x.Refunds {
+		made = append(made, r.Station)
+	}
+	if !slices.Equal(made, []loyalty.StationID{18, 17, 18}) {
+		b.Fatalf("refunds by %v", made)
+	}
 }
 
 // testRefundAway: the sale's account gets it, whoever gives it back, also if the sale names a card alone; and a station

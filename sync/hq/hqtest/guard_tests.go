@@ -15,6 +15,11 @@ func runGuard(t *testing.T, newLab func(tb testing.TB) Lab) {
 		run  func(*Bench)
 	}{
 		{"headquarters' entries from a station", testForged},
+		{"refund to another account", testRefundElsewhere},
+		{"refund of another operation", testRefundOfAnother},
+		{"refund that takes more than was earned", testRefundTakes},
+		{"refunds of one name", testRefundsOfOneName},
+		{"refunds without end", testRefundsWithoutEnd},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(NewBench(t, newLab(t))) })
 	}

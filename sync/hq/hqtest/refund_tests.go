@@ -2,6 +2,7 @@ package hqtest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -133,4 +134,136 @@ func testRefundOfNothing(b *Bench) {
 	}
 	b.Holds(5, 120)
 	b.Raised()
+}
+
+// testRefundElsewhere: points of a sale come back to nobody but its customer, whoever says so and however often.
+func testRefundElsewhere(b *Bench) {
+	b.Bring(Account(5, 100), Account(6, 5))
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	b.Grants(j, 5, 60)
+	s := j.Sale(5, "", 60, 1)
+	op := j.Append(s)
+	nobody := j.Sale(0, "", 0, 0)
+	plain := j.Append(nobody)
+	theirs := away(17, Refund(op, &s, "r1", 240_000, 0, 60))
+	theirs.Account = 6
+	k.Append(theirs)
+	theirs = Refund(plain, &nobody, "r1", 240_000, 0, 0)
+	theirs.Account = 6
+	theirs.Clawed = []loyalty.Lot{{Amount: 5}}
+	j.Append(theirs)
+	if r := b.Posts(j.All(), k.All()); r.Counts != [4]int{hq.Posted: 1, hq.SetAside: 2, hq.NoAccount: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(5, 41)
+	b.Holds(6, 5)
+	if a := b.alarmOf(18, hq.RefundAlarm); !strings.Contains(a.Text, "account 6 has no part in it") || string(a.Evidence) != string(k.Entries[0]) {
+		b.Fatalf("%+v", a)
+	}
+	b.retries(0, hq.Retried{Tried: 2})
+	// What was set aside has given nothing back: the customer's own refund has the whole sale.
+	k.Append(away(17, Refund(op, &s, "r2", 240_000, 1, 60)))
+	if r := b.Posts(k.All()); r.Counts != [4]int{hq.Posted: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(5, 100)
+	b.Holds(6, 5)
+}
+
+// testRefundOfAnother: a refund names the operation that closed its sale. Where the station had forgotten the sale and the
+// register told it again, that is another operation of the same sale.
+func testRefundOfAnother(b *Bench) {
+	b.Bring(Account(5, 0))
+	j := NewJournal(b, 17)
+	b.Greets(j, good)
+	back := j.Clone()
+	s := j.Sale(5, "", 0, 40)
+	j.Append(s)
+	other := j.Sale(5, "", 0, 40)
+	j.Append(Refund(j.Append(other), &s, "r1", 120_000, 20, 0))
+	if r := b.Posts(j.All()); r.Counts != [4]int{hq.Posted: 2, hq.SetAside: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Raised(hq.RefundAlarm)
+	b.Holds(5, 80)
+	back.Boot[1]++
+	back.Begin(2)
+	b.Greets(back, good)
+	again := back.Append(s)
+	back.Append(Refund(again, &s, "r2", 120_000, 20, 0))
+	if r := b.Posts(back.Batch(1, 1)); r.Counts != [4]int{hq.Repeated: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Reopen()
+	if r := b.Posts(back.All()); r.Counts != [4]int{hq.Posted: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(5, 60)
+}
+
+// testRefundTakes: all refunds together take back what the sale earned and counted, but for what stations round, and
+// nothing of a sale that earned nothing.
+func testRefundTakes(b *Bench) {
+	b.Bring(Account(5, 100))
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	none := j.Sale(5, "", 0, 0)
+	op := j.Append(none)
+	r1 := away(17, Refund(op, &none, "r1", 120_000, 0, 0))
+	r1.Clawed = []loyalty.Lot{{Amount: 1}}
+	k.Append(r1)
+	tally := loyalty.Tally{Counter: "tier", From: Start - Day, Until: Start + Day, Amount: 7}
+	s := j.Sale(5, "", 0, 3)
+	s.Counted = []loyalty.Tally{tally}
+	op = j.Append(s)
+	k.Append(away(17, Refund(op, &s, "r1", 120_000, 2, 0))) // a half of three, rounded up
+	k.Append(away(17, Refund(op, &s, "r2", 1, 4, 0)))
+	j.Append(Refund(op, &s, "r1", 110_000, 2, 0)) // and once more, at a station that knows nothing of the first
+	for i, t := range []loyalty.Tally{{Counter: "tier", From: tally.From, Until: tally.Until, Amount: 10}, {Counter: "other", From: tally.From, Until: tally.Until, Amount: 1}, {Counter: "tier", From: tally.From, Until: tally.Until, Amount: 7}} {
+		r := Refund(op, &s, loyalty.RefundID(fmt.Sprint("t", i)), 10, 0, 0)
+		r.Uncounted = []loyalty.Tally{t}
+		j.Append(r)
+	}
+	r := b.Posts(j.All(), k.All())
+	if r.Counts != [4]int{hq.Posted: 5, hq.SetAside: 4} {
+		b.Fatalf("%v", r.Counts)
+	}
+	for i, want := range [][]string{{"counter tier counted 7", "counter other counted nothing"}, {"0 points were earned", "points were earned, of which"}} {
+		for n, e := range r.Receipts[i].SetAside {
+			if !strings.Contains(e.Reason, want[n]) {
+				b.Errorf("%q, want %q", e.Reason, want[n])
+			}
+		}
+	}
+	b.Holds(5, 100+3-2-2)
+	b.retries(0, hq.Retried{Tried: 4})
+	b.Holds(5, 99)
+}
+
+// testRefundsWithoutEnd: of a sale with more refunds than are added up nothing is refunded any more, and no station is told a
+// part of them.
+func testRefundsWithoutEnd(b *Bench) {
+	b.Bring(Account(5, 0))
+	j := NewJournal(b, 17)
+	b.Greets(j, good)
+	s := j.Sale(5, "", 0, 40)
+	op := j.Append(s)
+	for i := range 8*loyalty.MaxRefunds + 1 {
+		j.Append(Refund(op, &s, loyalty.RefundID(fmt.Sprint(i)), 1, 0, 0))
+	}
+	all := len(j.Entries)
+	if r := b.Posts(j.All()); r.Counts != [4]int{hq.Posted: all} {
+		b.Fatalf("%v", r.Counts)
+	}
+	j.Append(Refund(op, &s, "more", 1, 0, 0))
+	if r := b.Posts(j.Batch(all+1, all+1)); r.Counts != [4]int{hq.SetAside: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	if a := b.Asks(j, &hq.Ask{Sale: &hq.AskSale{Station: 17, Sale: s.Sale}}).Answer; a.Refusal != string(loyalty.RefundMore) {
+		b.Fatalf("%v", a)
+	}
+	b.Raised(hq.RefundAlarm)
 }
