@@ -12,8 +12,23 @@ import (
 // who draws at whose hands something is done: in no shift, or in one of three of either counter.
 func (w *world) who(t *rapid.T) loyalty.Who {
 	who := loyalty.Who{Cashier: rapid.SampledFrom([]string{"", "Анна", "Борис"}).Draw(t, "cashier")}
-	if who.Shift = uint32(rapid.IntRange(0, 3).Draw(t, "shift")); who.Shift != 0 {
-		who.Counter = rapid.SampledFrom([]string{"", "2"}).Draw(t, "counter")
+	who.Shift = uint32(rapid.IntRange(0, 3).Draw(t, "shift"))
+	who.Counter = rapid.SampledFrom([]string{"", "2"}).Draw(t, "counter")
+	return who
+}
+
+// ending is in whose hands a sale ends: what is left out is as it was opened, and a shift is its counter's own.
+func ending(who, opened loyalty.Who) loyalty.Who {
+	if who.Cashier == "" {
+		who.Cashier = opened.Cashier
+	}
+	switch {
+	case who.Counter == "" && who.Shift == 0:
+		who.Counter, who.Shift = opened.Counter, opened.Shift
+	case who.Counter == "":
+		who.Counter = opened.Counter
+	case who.Shift == 0 && who.Counter == opened.Counter:
+		who.Shift = opened.Shift
 	}
 	return who
 }

@@ -235,7 +235,7 @@ func (w *world) closeSale(t *rapid.T) {
 		return
 	}
 	m.state, m.redeemed, m.earned, m.close = loyalty.SaleDone, s.Quote.Redeem, s.Quote.Earn, r
-	w.count(r.Who, soldTotals(s))
+	w.count(ending(r.Who, m.open.Who), soldTotals(s))
 }
 
 func (w *world) oneStep(t *rapid.T) {
@@ -264,7 +264,7 @@ func (w *world) voidSale(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.state = loyalty.SaleCancelled
-	w.count(r.Who, loyalty.Totals{Voids: 1})
+	w.count(ending(r.Who, m.open.Who), loyalty.Totals{Voids: 1})
 }
 
 // refund gives back a part of a closed sale, or what is left: never more than the sale took and gave.

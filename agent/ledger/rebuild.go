@@ -139,6 +139,7 @@ func (b *rebuilt) voided(p place, e *loyalty.Entry, v loyalty.SaleVoided) {
 		return
 	}
 	s.State, s.OpEnd, s.SeqEnd, s.EndedAt = loyalty.SaleCancelled, e.Op, p.seq, e.At
+	s.Cashier, s.Shift = e.Cashier, e.Shift
 	s.Void = &loyalty.VoidRequest{Sale: v.Sale, Reason: v.Reason, Resolved: v.Resolved, Who: loyalty.Who{Cashier: e.Cashier, Shift: e.Shift, Counter: e.Counter}}
 	b.sales[v.Sale] = sale{s, p.epoch}
 }

@@ -14,7 +14,7 @@ func (l *Ledger) OpenSale(ctx context.Context, r *loyalty.OpenRequest) (*loyalty
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	return l.sell(ctx, r.Sale, r.Card, r.Who, r.Redeem > 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) {
+	return l.sell(ctx, r.Sale, r.Card, r.Redeem > 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) {
 		return b.Open(r, at)
 	})
 }
@@ -25,7 +25,7 @@ func (l *Ledger) CloseSale(ctx context.Context, r *loyalty.CloseRequest) (*loyal
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	return l.sell(ctx, r.Sale, r.Card, r.Who, r.Redeem > 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) {
+	return l.sell(ctx, r.Sale, r.Card, r.Redeem > 0, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) {
 		return b.Close(r, at)
 	})
 }
@@ -35,17 +35,17 @@ func (l *Ledger) VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	return l.sell(ctx, r.Sale, "", r.Who, false, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) {
+	return l.sell(ctx, r.Sale, "", false, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) {
 		return b.Cancel(r, at)
 	})
 }
 
 type step func(*loyalty.Books, loyalty.Place) (*loyalty.Sale, loyalty.Body, error)
 
-func (l *Ledger) sell(ctx context.Context, id loyalty.SaleID, card loyalty.CardNumber, who loyalty.Who, redeems bool, do step) (*loyalty.Sale, error) {
+func (l *Ledger) sell(ctx context.Context, id loyalty.SaleID, card loyalty.CardNumber, redeems bool, do step) (*loyalty.Sale, error) {
 	var answer *loyalty.Sale
 	err := l.write(ctx, func(t *txn) (err error) {
-		answer, err = t.sell(id, card, who, redeems, do)
+		answer, err = t.sell(id, card, redeems, do)
 		return err
 	})
 	if err != nil {
@@ -55,7 +55,7 @@ func (l *Ledger) sell(ctx context.Context, id loyalty.SaleID, card loyalty.CardN
 }
 
 // sell carries out one step of a sale: everything that can refuse comes before the first write.
-func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, who loyalty.Who, redeems bool, do step) (*loyalty.Sale, error) {
+func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, redeems bool, do step) (*loyalty.Sale, error) {
 	at, r, err := t.nextPlace()
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, who loyalty.Who, 
 	if _, void := body.(loyalty.SaleVoided); !void {
 		programme = s.Quote.Programme
 	}
-	c, err := prepare(at, r, who, programme, body)
+	c, err := prepare(at, r, s.By(), programme, body)
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,45 @@ func TestAShiftCountsWhatIsDoneInIt(t *testing.T) {
 	wantRefusal(t, err, loyalty.UnknownShift)
 }
 
+// An end that names no shift counts in that of the opening, with the cashier and counter of it, for shifts and velocity rules
+// alike, and the entry says so.
+func TestAnEndCountsWhereTheSaleWasOpened(t *testing.T) {
+	cfg := testConfig(t)
+	l, _ := hasty(t, cfg)
+	ok := must[*loyalty.Sale](t)
+	for _, id := range []loyalty.SaleID{"closed", "typed too", "resolved", "void"} {
+		ok(l.OpenSale(t.Context(), &loyalty.OpenRequest{Sale: id, Card: cardOf(1), Receipt: fuel(5), Manual: "порвана", Who: inShift(1, "Анна")}))
+	}
+	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "closed", Receipt: fuel(4)}))
+	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "typed too", Receipt: fuel(4)}))
+	ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "resolved", Receipt: fuel(4), Resolved: true, Who: loyalty.Who{Cashier: "Борис"}}))
+	ok(l.VoidSale(t.Context(), &loyalty.VoidRequest{Sale: "void"}))
+	s := must[*loyalty.Shift](t)(l.Shift(shiftNo(1)))
+	if sum := s.Totals(); sum.Sales != 3 || sum.Voids != 1 || sum.Manual != 3 || len(s.Cashiers) != 2 || s.Cashiers[1].Cashier != "Борис" || s.Cashiers[1].Sales != 1 {
+		t.Errorf("shift %+v", s)
+	}
+	wantAlerts(t, l, "typed typed too 2/1", "same-card resolved 3/2")
+	for _, e := range entries(t, l) {
+		if _, started := e.Body.(loyalty.Started); !started && (e.Shift != 1 || e.Counter != "1" || e.Cashier == "") {
+			t.Errorf("entry %+v", e)
+		}
+	}
+	// A refund is another day's: it counts where it says.
+	ok(l.RefundSale(t.Context(), &loyalty.RefundRequest{Sale: "closed", Refund: "r"}, nil))
+	if s := must[*loyalty.Shift](t)(l.Shift(shiftNo(1))); s.Totals().Refunds != 0 {
+		t.Errorf("a refund of no shift counts: %+v", s)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = openTest(t, cfg)
+	for id, cashier := range map[loyalty.SaleID]string{"closed": "Анна", "resolved": "Борис", "void": "Анна"} {
+		if s := ok(l.Sale(id)); s.By() != inShift(1, cashier) || s.Cashier != cashier || s.Shift != 1 {
+			t.Errorf("sale %s by %+v", id, s.By())
+		}
+	}
+}
+
 // A sale that was opened in a shift ends in it also when the shift has been closed meanwhile: it has happened. The totals
 // that were compared stay as they were, and headquarters is told.
 func TestAnOpenSaleEndsInAClosedShift(t *testing.T) {

@@ -63,7 +63,7 @@ func TestARefusalLeavesTheRestOfItsGroup(t *testing.T) {
 	for i, redeem := range []loyalty.Points{30_00, 30_00, 20_00} { // 30 + 20 fit the rights, the second 30 does not
 		r := &loyalty.OpenRequest{Sale: loyalty.SaleID(fmt.Sprint("g", i)), Card: cardOf(1), Receipt: fuel(10), Redeem: redeem}
 		group = append(group, &call{do: func(tx *txn) error {
-			_, err := tx.sell(r.Sale, r.Card, r.Who, true, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Open(r, at) })
+			_, err := tx.sell(r.Sale, r.Card, true, func(b *loyalty.Books, at loyalty.Place) (*loyalty.Sale, loyalty.Body, error) { return b.Open(r, at) })
 			return err
 		}})
 	}

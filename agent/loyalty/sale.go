@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -36,8 +37,8 @@ type Sale struct {
 	EndedAt  Instant
 	Reserved Points
 	Open     *OpenRequest  // what opened it
-	Close    *CloseRequest // what closed it
-	Void     *VoidRequest  // what voided it
+	Close    *CloseRequest // what closed it, with whom it left out from what opened it
+	Void     *VoidRequest  // what voided it, likewise
 	Quote    Quote         // as answered: of the open while open, of the close afterwards
 	Total    Points        // the balances as answered
 	Avail    Points
@@ -56,6 +57,32 @@ type Who struct {
 	Cashier string
 	Shift   uint32 // the register's number of the shift; zero: the register has none
 	Counter string // at which counter; a shift's number is the counter's own
+}
+
+// from is the names with those that are left out taken from whoever opened the sale. Another counter's shift is not taken:
+// its number says nothing at this one.
+func (w Who) from(opened Who) Who {
+	if w.Counter == "" {
+		w.Counter = opened.Counter
+	}
+	if w.Shift == 0 && w.Counter == opened.Counter {
+		w.Shift = opened.Shift
+	}
+	w.Cashier = cmp.Or(w.Cashier, opened.Cashier)
+	return w
+}
+
+// By says at whose hands the sale's latest step was done: its end, or while it is open its beginning.
+func (s *Sale) By() Who {
+	switch {
+	case s.Close != nil:
+		return s.Close.Who
+	case s.Void != nil:
+		return s.Void.Who
+	case s.Open != nil:
+		return s.Open.Who
+	}
+	return Who{Cashier: s.Cashier, Shift: s.Shift}
 }
 
 // MaxCounterText bounds the name of a counter, in bytes.
@@ -85,7 +112,7 @@ type OpenRequest struct {
 }
 
 // CloseRequest asks to close a sale with what was really sold. With Card it may name a sale that was never opened: a
-// sale of one step.
+// sale of one step. Whom it leaves out of cashier, shift and counter it has from what opened the sale.
 type CloseRequest struct {
 	Sale     SaleID
 	Card     CardNumber // only for a sale of one step
@@ -96,7 +123,7 @@ type CloseRequest struct {
 	Who
 }
 
-// VoidRequest asks to void an open sale.
+// VoidRequest asks to void an open sale. Whom it leaves out it has from what opened the sale.
 type VoidRequest struct {
 	Sale     SaleID
 	Reason   string
@@ -350,8 +377,10 @@ func (b *Books) sell(r *CloseRequest, at Place) (*Sale, Body, error) {
 }
 
 func (b *Books) finish(s *Sale, r *CloseRequest, q Quote, manual string, at Place) (*Sale, Body, error) {
-	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Close, s.Quote = SaleDone, at.Op, at.Seq, at.At, r, q
-	s.Cashier, s.Shift = r.Cashier, r.Shift
+	ended := *r
+	ended.Who = r.Who.from(s.By())
+	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Close, s.Quote = SaleDone, at.Op, at.Seq, at.At, &ended, q
+	s.Cashier, s.Shift = ended.Cashier, ended.Shift
 	body := SaleClosed{
 		Sale: s.ID, Opened: s.OpOpen, OpenedAt: s.OpenedAt, Account: s.Account, Card: s.Card, Receipt: r.Receipt,
 		Redeemed: q.Redeem, Discount: q.Discount, Earned: q.Lots, Counted: q.Counted, Claims: q.Claims,
@@ -396,7 +425,10 @@ func (b *Books) Cancel(r *VoidRequest, at Place) (*Sale, Body, error) {
 		return nil, nil, err
 	}
 	b.Reserved -= s.Reserved
-	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Void = SaleCancelled, at.Op, at.Seq, at.At, r
+	ended := *r
+	ended.Who = r.Who.from(s.By())
+	s.State, s.OpEnd, s.SeqEnd, s.EndedAt, s.Void = SaleCancelled, at.Op, at.Seq, at.At, &ended
+	s.Cashier, s.Shift = ended.Cashier, ended.Shift
 	b.balances(at.At)
 	return s, SaleVoided{
 		Sale: s.ID, Opened: s.OpOpen, Account: s.Account, Statement: b.Cell.Statement(), Reason: r.Reason, Resolved: r.Resolved,

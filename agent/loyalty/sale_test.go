@@ -246,6 +246,50 @@ func copied(b *loyalty.Books) loyalty.Books {
 	return c
 }
 
+// Whom the end of a sale leaves out it has from what opened it, each by itself; a shift is its counter's own.
+func TestAnEndHasWhomItLeavesOut(t *testing.T) {
+	opened := loyalty.Who{Cashier: "Анна", Shift: 3, Counter: "1"}
+	tests := []struct {
+		name      string
+		ends, who loyalty.Who
+	}{
+		{"nobody", loyalty.Who{}, opened},
+		{"everybody", loyalty.Who{Cashier: "Борис", Shift: 4, Counter: "2"}, loyalty.Who{Cashier: "Борис", Shift: 4, Counter: "2"}},
+		{"a cashier", loyalty.Who{Cashier: "Борис"}, loyalty.Who{Cashier: "Борис", Shift: 3, Counter: "1"}},
+		{"a shift", loyalty.Who{Shift: 4}, loyalty.Who{Cashier: "Анна", Shift: 4, Counter: "1"}},
+		{"the counter", loyalty.Who{Counter: "1"}, opened},
+		{"another counter", loyalty.Who{Counter: "2"}, loyalty.Who{Cashier: "Анна", Counter: "2"}},
+	}
+	for _, tt := range tests {
+		for how, end := range map[string]func(*loyalty.Books) (*loyalty.Sale, loyalty.Who){
+			"close": func(b *loyalty.Books) (*loyalty.Sale, loyalty.Who) {
+				r := closing(180_00)
+				r.Who = tt.ends
+				mustClose(t, b, r)
+				return b.Sale, b.Sale.Close.Who
+			},
+			"void": func(b *loyalty.Books) (*loyalty.Sale, loyalty.Who) {
+				r := voiding()
+				r.Who = tt.ends
+				s, _, err := b.Cancel(r, place(2))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s, s.Void.Who
+			},
+		} {
+			b := books(t)
+			r := opening(200_00)
+			r.Who = opened
+			mustOpen(t, b, r)
+			s, kept := end(b)
+			if s.By() != tt.who || kept != tt.who || s.Cashier != tt.who.Cashier || s.Shift != tt.who.Shift {
+				t.Errorf("%s naming %s: %+v, kept %+v, want %+v", how, tt.name, s.By(), kept, tt.who)
+			}
+		}
+	}
+}
+
 // The same question again is answered the same, and says that there is nothing to write.
 func TestAskedAgain(t *testing.T) {
 	another := loyalty.Who{Cashier: "Борис", Shift: 4}

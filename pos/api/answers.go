@@ -165,18 +165,10 @@ func saleBodyOf(s *loyalty.Sale, zone *time.Location) saleBody {
 		ID: string(s.ID), State: s.State.String(), Card: string(s.Card), CardMasked: s.Card.String(), Account: uint64(s.Account),
 		OpenedAt: moment(s.OpenedAt, zone), EndedAt: moment(s.EndedAt, zone), Reserved: int64(s.Reserved),
 		Quote: quoteBodyOf(s.Quote, promoOf(s), zone), Total: int64(s.Total), Available: int64(s.Avail), Cashier: s.Cashier, Shift: s.Shift,
-		Refunds: refundBodies(s, zone), ReceiptText: receiptText(s, zone),
+		Counter: s.By().Counter, Refunds: refundBodies(s, zone), ReceiptText: receiptText(s, zone),
 	}
 	if r := receiptOf(s); r != nil {
 		b.Receipt = receiptBodyOf(r)
-	}
-	switch {
-	case s.Close != nil:
-		b.Counter = s.Close.Counter
-	case s.Void != nil:
-		b.Counter = s.Void.Counter
-	case s.Open != nil:
-		b.Counter = s.Open.Counter
 	}
 	return b
 }

@@ -100,7 +100,7 @@ func (b Asker) domain() loyalty.Who {
 // Attendant is at whose hands a call is made; it may differ when the call is repeated.
 type Attendant struct {
 	Cashier string `json:"cashier,omitempty" maxLength:"200" example:"Ольга"`
-	Shift   uint32 `json:"shift,omitempty" doc:"The register's number of its shift, into whose totals it counts; left out: into none" example:"12"`
+	Shift   uint32 `json:"shift,omitempty" doc:"The register's number of its shift, into whose totals it counts; left out: into none, or at the end of a sale into that of its opening" example:"12"`
 	Counter string `json:"counter,omitempty" maxLength:"64" doc:"Where it is done: its page and listeners are told, and shifts are its own" example:"1"`
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -133,7 +134,7 @@ func (s *Server) done(counter string, sale *loyalty.Sale, err error) (*out[saleB
 		return nil, s.refuse(err)
 	}
 	b := saleBodyOf(sale, s.zone)
-	s.hub.Publish(saleChanged{counter: counter, sale: b.brief()})
+	s.hub.Publish(saleChanged{counter: cmp.Or(counter, b.Counter), sale: b.brief()})
 	return &out[saleBody]{b}, nil
 }
 

@@ -87,6 +87,26 @@ func TestShift(t *testing.T) {
 	want(t, call(t, h, 200, "POST", "/v1/shifts/1/13/close", ""), map[string]any{"state": "closed", "differs": false, "register": nil})
 }
 
+// TestASaleAsTheReadmeDoesIt: the close of the README's sale names neither cashier nor shift nor counter, and counts where it
+// was opened.
+func TestASaleAsTheReadmeDoesIt(t *testing.T) {
+	d := newDesk(t)
+	h := newServer(t, config(d)).Handler()
+	const sale = "/v1/sales/2026-11-21.17"
+	who := map[string]any{"cashier": "Ольга", "shift": 12, "counter": "1"}
+	want(t, call(t, h, 200, "PUT", sale, fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":50000,"cashier":"Ольга","shift":12,"counter":"1"}`, anna, fuel(40_000, 260_000))), who)
+	want(t, call(t, h, 200, "POST", sale+"/close", fmt.Sprintf(`{"receipt":%s,"redeem_points_x100":45000}`, fuel(38_000, 247_000))), who)
+	want(t, call(t, h, 200, "GET", sale, ""), who)
+	call(t, h, 200, "PUT", sale+".a", fmt.Sprintf(`{"card":%q,"receipt":%s,"cashier":"Ольга","shift":12,"counter":"1"}`, anna, fuel(1000, 6500)))
+	want(t, call(t, h, 200, "POST", sale+".a/void", ""), who)
+	call(t, h, 200, "PUT", sale+".b", fmt.Sprintf(`{"card":%q,"receipt":%s,"cashier":"Ольга","shift":12,"counter":"1"}`, anna, fuel(1000, 6500)))
+	want(t, call(t, h, 200, "POST", sale+".b/resolve", `{"outcome":"void"}`), who)
+	want(t, call(t, h, 200, "POST", sale+"/refunds", `{"refund":"a"}`), map[string]any{"cashier": nil, "shift": nil})
+	want(t, call(t, h, 200, "GET", "/v1/shifts/1/12", ""), map[string]any{
+		"totals.sales": 1, "totals.voids": 2, "totals.refunds": 0, "totals.gross_kopecks": 247000, "totals.redeemed_points_x100": 45000,
+	})
+}
+
 func TestBadShifts(t *testing.T) {
 	d := newDesk(t)
 	h := newServer(t, config(d)).Handler()

@@ -326,6 +326,9 @@ func (d *Desk) do(id loyalty.SaleID, card loyalty.CardNumber, want loyalty.Point
 		return nil, err
 	}
 	if body != nil {
+		if _, refund := body.(loyalty.SaleRefunded); !refund {
+			who = sale.By()
+		}
 		if err := d.append(at, who, sale.Quote.Programme, body); err != nil {
 			return nil, err
 		}
