@@ -287,13 +287,15 @@ func (p *posting) applyOne(l *line) {
 			p.restate(l, first, step)
 			return
 		}
-		l.SaleAt, l.Sale, l.Step, l.Refund = step.Station, step.Sale, step.Step, step.Refund
-		p.steps[step] = l.Line
-		switch {
-		case step.Step == Refunded && !p.refundable(l):
+		if step.Step == Given {
+			// What was refused while nobody has the number leaves it free for whoever gives it out next.
+			if p.give(l); l.Outcome != SetAside || l.Reason == string(loyalty.CardTaken) {
+				p.take(l, step)
+			}
 			return
-		case step.Step == Given:
-			p.give(l)
+		}
+		p.take(l, step)
+		if step.Step == Refunded && !p.refundable(l) {
 			return
 		}
 	}
@@ -311,6 +313,12 @@ func (p *posting) applyOne(l *line) {
 	default:
 		p.post(l, r)
 	}
+}
+
+// take notes that an entry is the first to take a step.
+func (p *posting) take(l *line, step SaleStep) {
+	l.SaleAt, l.Sale, l.Step, l.Refund = step.Station, step.Sale, step.Step, step.Refund
+	p.steps[step] = l.Line
 }
 
 func (p *posting) post(l *line, r *loyalty.Record) {

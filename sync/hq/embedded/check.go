@@ -93,7 +93,7 @@ func (t *tx) checkStream(audit *hq.Audit, r *Report) error {
 		if err := t.checkIndexes(l, &n); err != nil {
 			return err
 		}
-		if l.Step == hq.Given {
+		if l.Step == hq.Given || l.Outcome == hq.SetAside && l.Alert {
 			if err := t.checkGiven(l, r); err != nil {
 				return err
 			}
@@ -159,13 +159,13 @@ func (t *tx) checkIndexes(l *hq.Line, n *indexed) error {
 	return nil
 }
 
-// checkGiven finds the card that was given out, and counts the form that has not come.
+// checkGiven finds the card that was given out, and counts the form that has not come, also where the card was refused.
 func (t *tx) checkGiven(l *hq.Line, r *Report) error {
 	now, err := t.line(l.Place)
 	if err != nil {
 		return err
 	}
-	if now.Outcome == hq.Posted {
+	if l.Step == hq.Given && now.Outcome == hq.Posted {
 		v, err := t.get(bCard, []byte(l.Sale))
 		if err != nil {
 			return err

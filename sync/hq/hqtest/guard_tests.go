@@ -18,6 +18,7 @@ func runGuard(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"refund to another account", testRefundElsewhere},
 		{"refund of another operation", testRefundOfAnother},
 		{"refund that takes more than was earned", testRefundTakes},
+		{"number that was refused", testNumberRefused},
 		{"refunds of one name", testRefundsOfOneName},
 		{"refunds without end", testRefundsWithoutEnd},
 	} {
@@ -91,4 +92,58 @@ func testForged(b *Bench) {
 	if card, _ := b.has(number); card.State != loyalty.Active {
 		b.Fatalf("%+v", card)
 	}
+}
+
+// testNumberRefused: a card that was refused while nobody had its number does not occupy the number. Whoever gives it out
+// next has it, also in the same group, and the first is refused for good then.
+func testNumberRefused(b *Bench) {
+	const number, later = "7005110000000011", "7005110000000012"
+	b.Bring(Account(5, 0))
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	j.Issue(number, loyalty.AdditionalCard, "7005110000000099", false, "") // of a card that nobody has
+	j.Issue(later, loyalty.AdditionalCard, "7005110000000099", false, "")
+	k.Issue(number, loyalty.MainCard, "", false, "form")
+	if r := b.Posts(j.All(), k.All()); r.Counts != [4]int{hq.Posted: 1, hq.SetAside: 2} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Reopen()
+	k.Issue(later, loyalty.MainCard, "", false, "another form")
+	k.Append(k.Sale(0, later, 0, 7))
+	if r := b.Posts(k.All()); r.Counts != [4]int{hq.Posted: 2} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Reopen()
+	card, ok := b.has(later)
+	if first, _ := b.has(number); !ok || card.Account < hq.FirstGiven || first.Account < hq.FirstGiven || first.Account == card.Account {
+		b.Fatalf("%+v, %+v", card, first)
+	}
+	b.Holds(card.Account, 7)
+	n, err := b.ImportCards(context.Background(), []loyalty.Card{Card("7005110000000099", 5)}) // too late for the first two
+	if err != nil || n.Applied != 0 {
+		b.Fatalf("%+v %v", n, err)
+	}
+	if again, _ := b.has(later); again != card {
+		b.Fatalf("%+v", again)
+	}
+	for _, l := range b.aside() {
+		if l.Station != 17 || l.Reason != string(loyalty.CardTaken) || l.Waits != "" {
+			b.Fatalf("%+v", l)
+		}
+	}
+	k.Replant(2, 0) // and what was given out stays what it is
+	b.Greets(k, good)
+	if r := b.Posts(k.All()); r.Counts != [4]int{hq.Repeated: 3} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(card.Account, 7)
+}
+
+// aside is everything that was set aside.
+func (b *Bench) aside() []*hq.Line {
+	b.Helper()
+	lines, err := b.Store.LinesSetAside(context.Background(), hq.Place{}, 1000)
+	b.ok(err)
+	return lines
 }
