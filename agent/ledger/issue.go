@@ -25,7 +25,7 @@ func (l *Ledger) IssueCard(ctx context.Context, r *loyalty.IssueRequest) (*loyal
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.tellRefused(ctx, err)
 	}
 	return answer, nil
 }
@@ -68,11 +68,11 @@ func (t *txn) issue(r *loyalty.IssueRequest) (*loyalty.Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	shift, _, err := t.inShift(c, at)
+	with, err := t.beside(c, at, reading)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.append(c, reading); err != nil {
+	if err := t.appendWith(c, reading, with); err != nil {
 		return nil, err
 	}
 	p := place{at.Epoch, at.Seq}
@@ -84,7 +84,7 @@ func (t *txn) issue(r *loyalty.IssueRequest) (*loyalty.Issued, error) {
 			return nil, err
 		}
 	}
-	return i, t.saveShift(shift)
+	return i, nil
 }
 
 // issued is a card that was given out here, with the place of its entry.

@@ -205,6 +205,8 @@ func deedOf(e *loyalty.Entry) (loyalty.Deed, bool) {
 		d.Sales, d.Redeemed, manual = 1, b.Redeemed, b.Manual
 	case loyalty.SaleRefunded:
 		d.Refunds = 1
+	case loyalty.CardIssued:
+		d.Cards = 1
 	default:
 		return loyalty.Deed{}, false
 	}

@@ -304,6 +304,50 @@ func TestOwnAlertsAreRare(t *testing.T) {
 	}
 }
 
+// Cards given out are counted as sales are: by cashier, with the alert in their own transaction, and refused by a rule.
+func TestCardsGivenOutAreWatched(t *testing.T) {
+	l, h := hasty(t, testConfig(t))
+	err := l.LoadProgramme(t.Context(), []byte(strings.Replace(hastyProgramme, "version: 3", "version: 4", 1)+`
+  - {name: cards-a-day, per: [cashier], count: cards, at_most: 2, within: day, then: alert}
+  - {name: cards-at-a-counter, per: [counter], count: cards, at_most: 4, within: day, then: refuse}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	give := func(n int, cashier string) error {
+		_, err := l.IssueCard(t.Context(), &loyalty.IssueRequest{Card: newCard(n), Who: loyalty.Who{Cashier: cashier, Counter: "1"}})
+		return err
+	}
+	for i := range 3 {
+		for range 2 { // again: counts nothing
+			if err := give(i, "Анна"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := give(3, "Вера"); err != nil {
+		t.Fatal(err)
+	}
+	wantAlerts(t, l, "cards-a-day  3/2")
+	all := entries(t, l)
+	for i, e := range all {
+		if a, ok := e.Body.(loyalty.Alerted); ok {
+			if c, ok := all[i-1].Body.(loyalty.CardIssued); !ok || c.Card != a.Card || e.Cashier != "Анна" {
+				t.Errorf("alert %+v behind %+v", e, all[i-1])
+			}
+		}
+	}
+	wantRefusal(t, give(4, "Вера"), loyalty.TooOften)
+	if i, err := l.Issued(newCard(4)); err != nil || i != nil {
+		t.Errorf("a card that was refused is given out: %+v, %v", i, err)
+	}
+	wantAlerts(t, l, "cards-a-day  3/2", "cards-at-a-counter  5/4 refused")
+	h.pass(24 * time.Hour)
+	if err := give(4, "Вера"); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
+}
+
 // What no rule counts any longer is forgotten, and only that.
 func TestIdleCountersAreTrimmed(t *testing.T) {
 	l, h := hasty(t, testConfig(t))

@@ -436,7 +436,7 @@ func FuzzParseProgramme(f *testing.F) {
 
 // judgeAny does deeds under whatever velocity rules there are: they count, in words that can be read.
 func judgeAny(t *testing.T, p *loyalty.Programme) {
-	d := loyalty.Deed{At: noon(3, 1), Card: card, Account: account, Cashier: "Анна", Shift: 1, Sales: 1, Manual: 1, Refunds: 1, Redeemed: 1}
+	d := loyalty.Deed{At: noon(3, 1), Card: card, Account: account, Cashier: "Анна", Shift: 1, Sales: 1, Manual: 1, Refunds: 1, Redeemed: 1, Cards: 1}
 	for i := range p.Velocity {
 		v := &p.Velocity[i]
 		key, ok := v.Key(&d)

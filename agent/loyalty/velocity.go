@@ -60,9 +60,10 @@ const (
 	CountManual                  // sales whose card was typed in
 	CountRefunds                 // refunds
 	CountRedeemed                // hundredths of points redeemed
+	CountCards                   // cards given out
 )
 
-var countedNames = []string{"sales", "manual", "refunds", "redeemed"}
+var countedNames = []string{"sales", "manual", "refunds", "redeemed", "cards"}
 
 // String is the name in programme files.
 func (c Counted) String() string {
@@ -84,6 +85,7 @@ type Deed struct {
 	Manual   int64
 	Refunds  int64
 	Redeemed Points
+	Cards    int64 // given out
 }
 
 // amount is what the deed adds to a rule's count.
@@ -98,6 +100,8 @@ func (d *Deed) amount(c Counted) int64 {
 		x = d.Refunds
 	case CountRedeemed:
 		x = int64(d.Redeemed)
+	case CountCards:
+		x = d.Cards
 	}
 	return min(max(0, x), MaxAmount)
 }
@@ -220,6 +224,7 @@ var (
 	countedWords = [...]Text{
 		CountSales: {"покупок", "sales"}, CountManual: {"карт, набранных вручную,", "cards typed in"},
 		CountRefunds: {"возвратов", "refunds"}, CountRedeemed: {"списано баллов", "points redeemed"},
+		CountCards: {"выданных карт", "cards given out"},
 	}
 )
 

@@ -18,6 +18,7 @@ velocity:
   - {name: manual, per: [cashier], count: manual, at_most: 3, within: shift}
   - {name: a-day, per: [account], count: redeemed, at_most: 100, within: day, then: refuse}
   - {name: refunds, per: [shift], count: refunds, at_most: 0, within: 2d}
+  - {name: given-out, per: [cashier], count: cards, at_most: 1, within: day}
 `
 
 // watch is a station's counters of velocity rules.
@@ -86,6 +87,8 @@ func TestVelocity(t *testing.T) {
 		"no account":                 {nil, loyalty.Deed{At: start, Redeemed: 500_00}, ""},
 		"nothing redeemed":           {[]loyalty.Deed{redeem(start, 100_00)}, redeem(start, 0), ""},
 		"none allowed":               {nil, loyalty.Deed{At: start, Counter: "1", Shift: 7, Refunds: 1}, "refunds 1"},
+		"cards given out":            {[]loyalty.Deed{{At: start, Cashier: "Анна", Cards: 1}}, loyalty.Deed{At: start, Cashier: "Анна", Cards: 1}, "given-out 2"},
+		"cards of another cashier":   {[]loyalty.Deed{{At: start, Cashier: "Анна", Cards: 1}}, loyalty.Deed{At: start, Cashier: "Вера", Cards: 1}, ""},
 		"less than nothing":          {nil, loyalty.Deed{At: start, Account: account, Counter: "1", Shift: 7, Refunds: -1, Redeemed: -1}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,11 +110,12 @@ func drawDeed(t *rapid.T, at loyalty.Instant) loyalty.Deed {
 		Counter: rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "counter"), Cashier: rapid.SampledFrom([]string{"", "Анна", "Вера"}).Draw(t, "cashier"),
 		Shift: rapid.Uint32Range(0, 2).Draw(t, "shift"), Sales: rapid.Int64Range(0, 2).Draw(t, "sales"), Manual: rapid.Int64Range(0, 1).Draw(t, "manual"),
 		Refunds: rapid.Int64Range(0, 2).Draw(t, "refunds"), Redeemed: loyalty.Points(rapid.Int64Range(0, 500).Draw(t, "redeemed")),
+		Cards: rapid.Int64Range(0, 1).Draw(t, "cards"),
 	}
 }
 
 func drawVelocity(t *rapid.T) loyalty.Velocity {
-	v := loyalty.Velocity{Name: "v", Count: loyalty.Counted(rapid.IntRange(0, 3).Draw(t, "count")), AtMost: rapid.Int64Range(0, 8).Draw(t, "at most")}
+	v := loyalty.Velocity{Name: "v", Count: loyalty.Counted(rapid.IntRange(0, 4).Draw(t, "count")), AtMost: rapid.Int64Range(0, 8).Draw(t, "at most")}
 	for w := loyalty.WatchCard; w <= loyalty.WatchCounter; w++ {
 		if rapid.Bool().Draw(t, w.String()) {
 			v.Per = append(v.Per, w)
@@ -140,6 +144,7 @@ type plainly struct {
 func (m *plainly) amount(d *loyalty.Deed) int64 {
 	return map[loyalty.Counted]int64{
 		loyalty.CountSales: d.Sales, loyalty.CountManual: d.Manual, loyalty.CountRefunds: d.Refunds, loyalty.CountRedeemed: int64(d.Redeemed),
+		loyalty.CountCards: d.Cards,
 	}[m.v.Count]
 }
 
@@ -289,6 +294,8 @@ func TestVelocityInWords(t *testing.T) {
 		"a-day: списано баллов не больше 100 за день на счёт; сверх того отказ и сообщение в центр",
 		"refunds: refunds at most 0 within 2 d for one shift; beyond that headquarters is alerted",
 		"refunds: возвратов не больше 0 за 2 дн. на смену; сверх того сообщение в центр",
+		"given-out: cards given out at most 1 in a day for one cashier; beyond that headquarters is alerted",
+		"given-out: выданных карт не больше 1 за день на кассира; сверх того сообщение в центр",
 	}
 	if got := strings.Join(words, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("says\n%s", got)
