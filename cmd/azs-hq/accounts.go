@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,9 @@ func newAccountsShowCmd() *cobra.Command {
 		Use:   "show [ACCOUNT]",
 		Short: "Show one account: lots, rights at stations, cards",
 		Long: `Shows one account. The numbers of its cards are masked, as everywhere; --full shows them whole, where
-two of them look alike. What it prints then is not for a mail or a ticket.`,
+two of them look alike. What it prints then is not for a mail or a ticket.
+
+` + calendarWords,
 		Example: `  azs-hq accounts show 1042
   azs-hq accounts show --card 7005123412349015 --json`,
 		Args: cobra.MaximumNArgs(1),
@@ -53,7 +56,11 @@ two of them look alike. What it prints then is not for a mail or a ticket.`,
 				if asJSON {
 					return printJSON(cmd, a)
 				}
-				return showAccount(cmd, &a)
+				zone, err := c.Zone(ctx)
+				if err != nil {
+					return err
+				}
+				return showAccount(cmd, &a, zone)
 			})
 		},
 	}
@@ -63,12 +70,12 @@ two of them look alike. What it prints then is not for a mail or a ticket.`,
 	return cmd
 }
 
-func showAccount(cmd *cobra.Command, a *admin.Account) error {
+func showAccount(cmd *cobra.Command, a *admin.Account, zone *time.Location) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush reports
 	p("account\t%d\nstate\t%s\ntotal\t%s\navailable\t%s\npromised to stations\t%s\n", a.ID, a.State, a.Total, a.Available, a.Promised)
 	if a.Joined != "" {
-		p("joined\t%s\n", a.Joined)
+		p("joined\t%s\n", inZone(zone, a.Joined))
 	}
 	if a.RedeemOn {
 		p("redeeming\tswitched on by the customer\n")
@@ -83,9 +90,9 @@ func showAccount(cmd *cobra.Command, a *admin.Account) error {
 	for _, l := range a.Lots {
 		until := "does not expire"
 		if l.Expires != "" {
-			until = "expires " + l.Expires
+			until = "expires " + inZone(zone, l.Expires)
 		}
-		p("lot\t%s from %s, %s\n", l.Points, l.ActiveFrom, until)
+		p("lot\t%s from %s, %s\n", l.Points, inZone(zone, l.ActiveFrom), until)
 	}
 	for _, c := range a.Cells {
 		p("station %d\tissued %s, used %s, voided %s, returned %s, posted %s; outstanding %s (epoch %d)\n",

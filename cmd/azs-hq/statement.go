@@ -20,7 +20,8 @@ import (
 
 func newStatementCmd() *cobra.Command {
 	var s statement
-	var card, from, until, by string
+	var card, by string
+	var days span
 	cmd := &cobra.Command{
 		Use:   "statement [ACCOUNT]",
 		Short: "Print what was done with an account, or what it adds up to",
@@ -28,8 +29,8 @@ func newStatementCmd() *cobra.Command {
 order in which headquarters took them in. With --by they are added up: by station, by partner, or by
 month of the programme's calendar.
 
-Days are taken in this machine's time zone; --until is not included. The numbers of cards are masked;
---full shows them whole.`,
+` + calendarWords + `
+--until is not included. The numbers of cards are masked; --full shows them whole.`,
 		Example: `  azs-hq statement 1042 --from 2026-05-01 --until 2026-06-01
   azs-hq statement --card 7005123412349015 --csv > statement.csv
   azs-hq statement 1042 --by month`,
@@ -38,21 +39,26 @@ Days are taken in this machine's time zone; --until is not included. The numbers
 			if s.query.AccountQuery, err = accountQuery(args, card, s.query.Full); err != nil {
 				return err
 			}
-			if s.query.From, err = moment(from); err != nil {
-				return err
-			}
-			if s.query.Until, err = moment(until); err != nil {
+			if err := days.check(); err != nil {
 				return err
 			}
 			if s.query.By = hq.Grouping(by); s.asJSON && s.asCSV {
 				return errors.New("--json or --csv, not both")
 			}
-			return withHQ(cmd, reads, func(ctx context.Context, c *admin.Client) error { return s.print(ctx, cmd, c) })
+			return withHQ(cmd, reads, func(ctx context.Context, c *admin.Client) (err error) {
+				if s.zone, err = c.Zone(ctx); err != nil {
+					return err
+				}
+				if s.query.From, s.query.Until, err = days.in(s.zone); err != nil {
+					return err
+				}
+				return s.print(ctx, cmd, c)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&card, "card", "", "`number` of one of its cards")
-	cmd.Flags().StringVar(&from, "from", "", "only from this `day` on, as 2026-05-01, or moment, as 2026-05-01T12:00:00+03:00")
-	cmd.Flags().StringVar(&until, "until", "", "only before this `day` or moment")
+	cmd.Flags().StringVar(&days.from, "from", "", "only from this `day` on, as 2026-05-01, or moment, as 2026-05-01T12:00:00+03:00")
+	cmd.Flags().StringVar(&days.until, "until", "", "only before this `day` or moment")
 	cmd.Flags().StringVar(&by, "by", "", "add up by `what`: station, partner or month")
 	cmd.Flags().BoolVar(&s.query.Full, "full", false, "show the whole numbers of cards")
 	cmd.Flags().BoolVar(&s.asJSON, "json", false, "print JSON lines")
@@ -77,12 +83,12 @@ func accountQuery(args []string, card string, full bool) (admin.AccountQuery, er
 	return q, nil
 }
 
-// moment reads a day of this machine's time zone, or a moment; empty: none.
-func moment(s string) (loyalty.Instant, error) {
+// moment reads a day of a calendar, or a moment; empty: none.
+func moment(s string, zone *time.Location) (loyalty.Instant, error) {
 	if s == "" {
 		return 0, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, s, time.Local)
+	t, err := time.ParseInLocation(time.DateOnly, s, zone)
 	if err != nil {
 		t, err = time.Parse(time.RFC3339, s)
 	}
@@ -95,6 +101,7 @@ func moment(s string) (loyalty.Instant, error) {
 // statement prints an account's operations.
 type statement struct {
 	query         admin.StatementQuery
+	zone          *time.Location // of the programme's calendar
 	asJSON, asCSV bool
 }
 
@@ -117,7 +124,7 @@ func (s *statement) print(ctx context.Context, cmd *cobra.Command, c *admin.Clie
 			}
 		})
 	}
-	header, columns := operationHeader, operationRow
+	header, columns := operationHeader, s.row
 	if s.asCSV {
 		header, columns = operationColumns, operationRecord
 	}
@@ -165,15 +172,15 @@ func rows[T any](cmd *cobra.Command, s *statement, header string, list func(func
 	return errors.Join(err, w.Flush())
 }
 
-// operationRow is an operation for people.
-func operationRow(o admin.Operation) []string {
+// row is an operation for people.
+func (s *statement) row(o admin.Operation) []string {
 	where := "headquarters"
 	if o.Station != 0 {
 		where = fmt.Sprintf("station %d", o.Station)
 	}
 	var details []string
 	for _, d := range []struct{ what, is string }{
-		{"sale", o.Sale}, {"refund", o.Refund}, {"card", o.Card}, {"partner", o.Partner}, {"spendable from", o.ActiveFrom}, {"until", o.Expires},
+		{"sale", o.Sale}, {"refund", o.Refund}, {"card", o.Card}, {"partner", o.Partner}, {"spendable from", inZone(s.zone, o.ActiveFrom)}, {"until", inZone(s.zone, o.Expires)},
 		{"taken back", o.Clawed}, {"spendable", o.Activated}, {"expired", o.Expired}, {"tier", o.TierAfter}, {"", o.Reason},
 	} {
 		if d.is != "" {
@@ -181,7 +188,7 @@ func operationRow(o admin.Operation) []string {
 		}
 	}
 	return []string{
-		strconv.FormatUint(o.Pos, 10), o.At, where, o.Kind, o.Total, o.Discount, o.Redeemed, o.Earned, o.Returned, strings.Join(details, ", "),
+		strconv.FormatUint(o.Pos, 10), inZone(s.zone, o.At), where, o.Kind, o.Total, o.Discount, o.Redeemed, o.Earned, o.Returned, strings.Join(details, ", "),
 	}
 }
 

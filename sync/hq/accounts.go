@@ -296,6 +296,18 @@ func inForce(tx Tx, at loyalty.Instant) (*loyalty.Programme, error) {
 	return &loyalty.Programme{}, nil
 }
 
+// InForce is the version of the programme in force; zero: none is.
+func (b *Books) InForce(ctx context.Context) (version uint32, err error) {
+	err = b.cfg.Store.View(ctx, func(tx Tx) error {
+		p, err := inForce(tx, b.Now())
+		if err == nil {
+			version = p.Version
+		}
+		return err
+	})
+	return version, err
+}
+
 // Calendar is how far the calendar of the programme in force is from UTC.
 func (b *Books) Calendar(ctx context.Context) (offset time.Duration, err error) {
 	err = b.cfg.Store.View(ctx, func(tx Tx) error {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
-	"github.com/azs-edge/azs-edge/sync/wire"
 	"github.com/azs-edge/azs-edge/sync/wire/pb"
 )
 
@@ -180,39 +179,4 @@ func (b *Books) Enrol(ctx context.Context, station loyalty.StationID) (added boo
 		return tx.Save(&Changes{Stations: []*Station{{ID: station}}})
 	})
 	return added, err
-}
-
-// maxProgramme bounds a programme's source so that it fits a message of a down-stream.
-const maxProgramme = wire.MaxMessage - 1024
-
-// Publish puts a programme in force and sends it to every station. Published again, byte for byte, it changes nothing;
-// otherwise its version has to be above the one before, or it is [ErrOldProgramme].
-func (b *Books) Publish(ctx context.Context, source []byte) (*loyalty.Programme, error) {
-	p, err := loyalty.ParseProgramme(source)
-	if err != nil {
-		return nil, err
-	}
-	if len(source) > maxProgramme {
-		return nil, fmt.Errorf("%w: a file of %d bytes does not fit a message, at most %d", loyalty.ErrProgramme, len(source), maxProgramme)
-	}
-	err = b.cfg.Store.Update(ctx, func(tx Tx) error {
-		version, old, err := tx.Programme()
-		switch {
-		case err != nil:
-			return err
-		case version == p.Version && string(old) == string(source):
-			return nil
-		case p.Version <= version:
-			return fmt.Errorf("version %d is published, the file says %d: %w", version, p.Version, ErrOldProgramme)
-		}
-		return tx.Save(&Changes{
-			Programme: &Programme{Version: p.Version, Source: source},
-			Touched:   []Touch{{Key: ItemKey{Kind: ProgrammeItem}}},
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("publish programme: %w", err)
-	}
-	b.wake.all()
-	return p, nil
 }

@@ -16,7 +16,8 @@ var ErrForged = errors.New("no entry of this kind belongs in this journal")
 // ownBody tells whether only headquarters writes an entry.
 func ownBody(b loyalty.Body) bool {
 	switch b.(type) {
-	case loyalty.Adjusted, loyalty.AccountChanged, loyalty.CardChanged, loyalty.AccountAdvanced, loyalty.AccountBurned, loyalty.AccountForgotten:
+	case loyalty.Adjusted, loyalty.AccountChanged, loyalty.CardChanged, loyalty.AccountAdvanced, loyalty.AccountBurned, loyalty.AccountForgotten,
+		loyalty.ProgrammePublished:
 		return true
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -36,7 +37,28 @@ func (b By) Check() error {
 			return err
 		}
 	}
-	return nil
+	return impersonal(b.Reason)
+}
+
+// What a reason may not hold: a telephone number as they are written in Russia or abroad, and an e-mail address.
+var (
+	telephone = regexp.MustCompile(`(^|[^0-9])(\+[0-9]([ ().-]*[0-9]){9,14}|[78]([ ().-]*[0-9]){10}|9[0-9]{2}([ ().-]*[0-9]){7})($|[^0-9])`)
+	mailbox   = regexp.MustCompile(`[^\s@]+@[^\s@]+\.[^\s@]+`)
+)
+
+// impersonal refuses a reason that tells how a person is reached: the journal is for ever, and nobody can take it out again
+// when the person asks to be forgotten.
+func impersonal(reason string) error {
+	what := ""
+	switch {
+	case telephone.MatchString(reason):
+		what = "a telephone number"
+	case mailbox.MatchString(reason):
+		what = "an e-mail address"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: the reason holds what looks like %s, and the journal is for ever: name the letter, the call or the ticket instead", loyalty.BadRequest, what)
 }
 
 // plain refuses a text that is too long or holds control characters.
@@ -129,13 +151,38 @@ func (o *own) record(id loyalty.AccountID) (*loyalty.Record, error) {
 
 // write appends an entry and gives it its effect. Its account has been loaded.
 func (o *own) write(body loyalty.Body, step SaleStep) error {
-	if err := mayWrite(Own, body); err != nil {
-		return err
-	}
 	id, _ := loyalty.Subject(body)
 	r, err := o.record(id)
 	if err != nil {
 		return err
+	}
+	e, b, err := o.entry(body)
+	if err != nil {
+		return err
+	}
+	version := r.Version
+	if _, err := r.Post(loyalty.CellKey{Station: Own, Epoch: o.station.Cursor.Epoch}, o.station.Cursor.Seq+1, e); err != nil {
+		return fmt.Errorf("account %d: %w", id, err)
+	}
+	pruned := prune(r, o.at)
+	o.changed[id] = o.changed[id] || r.Version != version
+	o.append(e, b, step, id, pruned)
+	return nil
+}
+
+// writeNews appends an entry that concerns no account.
+func (o *own) writeNews(body loyalty.Body, step SaleStep) error {
+	e, b, err := o.entry(body)
+	if err == nil {
+		o.append(e, b, step, 0, false)
+	}
+	return err
+}
+
+// entry is the next entry of the journal, and its bytes. The first one begins it.
+func (o *own) entry(body loyalty.Body) (*loyalty.Entry, []byte, error) {
+	if err := mayWrite(Own, body); err != nil {
+		return nil, nil, err
 	}
 	if o.station.Cursor.Epoch == 0 {
 		nonce := o.nonce()
@@ -148,17 +195,17 @@ func (o *own) write(body loyalty.Body, step SaleStep) error {
 	e.Op = ownOp(c, e.At)
 	b, err := wire.EncodeEntry(e)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if _, err := wire.DecodeEntry(b); err != nil { // what nobody could read does not become an entry
-		return fmt.Errorf("%w: %w", loyalty.BadRequest, err)
+		return nil, nil, fmt.Errorf("%w: %w", loyalty.BadRequest, err)
 	}
-	version := r.Version
-	if _, err := r.Post(loyalty.CellKey{Station: Own, Epoch: c.Epoch}, c.Seq+1, e); err != nil {
-		return fmt.Errorf("account %d: %w", id, err)
-	}
-	pruned := prune(r, o.at)
-	o.changed[id] = o.changed[id] || r.Version != version
+	return e, b, nil
+}
+
+// append adds an entry to the chain.
+func (o *own) append(e *loyalty.Entry, b []byte, step SaleStep, id loyalty.AccountID, pruned bool) {
+	c := &o.station.Cursor
 	c.Seq, c.Hash = c.Seq+1, c.Hash.Next(b)
 	l := &Line{
 		Place: Place{Own, c.Epoch, c.Seq}, At: o.at, Op: e.Op, Sale: step.Sale, Step: step.Step, Refund: step.Refund, Account: id,
@@ -168,7 +215,6 @@ func (o *own) write(body loyalty.Body, step SaleStep) error {
 		o.steps[step] = l
 	}
 	o.changes.Lines = append(o.changes.Lines, l)
-	return nil
 }
 
 // ownOp mints an operation id. It follows from the chain, and so is another one for every entry, also of another life of

@@ -52,11 +52,13 @@ func spread(tx Tx, c *Changes, accounts []loyalty.AccountID, met []Knowledge, ex
 	return c.stationsTouched(), nil
 }
 
-// stationsTouched lists the stations that have something to get.
+// stationsTouched lists the stations that have something to get. What is for all of them names none.
 func (c *Changes) stationsTouched() []loyalty.StationID {
 	set := map[loyalty.StationID]bool{}
 	for _, t := range c.Touched {
-		set[t.Station] = true
+		if t.Station != 0 {
+			set[t.Station] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(set))
 }

@@ -15,6 +15,10 @@ func (s SaleStep) String() string {
 	switch s.Step {
 	case Given:
 		return fmt.Sprintf("card %s was given out", loyalty.CardNumber(s.Sale))
+	case GivenAgain:
+		return fmt.Sprintf("card %s was given out again at station %d", loyalty.CardNumber(s.Sale), s.Station)
+	case Published:
+		return fmt.Sprintf("version %s of the programme was published", s.Sale)
 	case Refunded:
 		return fmt.Sprintf("sale %s of station %d was refunded by station %d as %s", s.Sale, s.Station, s.By, s.Refund)
 	}

@@ -45,6 +45,9 @@ type Catalogue interface {
 	AlertLines(ctx context.Context, after uint64, limit int) ([]*Line, error)
 	// Forms are all forms that are kept, in the order of their hashes, without what is sealed.
 	Forms(ctx context.Context, after loyalty.FormHash, limit int) ([]Form, error)
+	// Published are the programmes that were ever published, newest first, from below a version on, or from the newest with
+	// zero.
+	Published(ctx context.Context, below uint32, limit int) ([]Programme, error)
 }
 
 // StationState is what the books have of a station.
@@ -201,9 +204,12 @@ const (
 	Refunded // once for each of the refunds that a station makes of it
 	Referred // once for each reference of a partner, or of an operator; in headquarters' own journal
 	Given    // a card was given out
+	// GivenAgain is that a station gave out a card whose number was somebody's already, once for each station.
+	GivenAgain
+	Published // a version of the programme; in headquarters' own journal
 )
 
-var stepNames = [...]string{"", "opened", "ended", "refunded", "referred", "given out"}
+var stepNames = [...]string{"", "opened", "ended", "refunded", "referred", "given out", "given out again", "published"}
 
 // String is the step's name in reasons.
 func (s Step) String() string {
@@ -216,8 +222,8 @@ func (s Step) String() string {
 // SaleStep names a step of a sale, for ever. A station that was put back to an older copy of its ledger has forgotten the
 // operation by which it took the step, but the sale's own identity comes from the register, which tells it again.
 type SaleStep struct {
-	Station loyalty.StationID // where the sale is; zero of Referred and Given
-	Sale    loyalty.SaleID    // of Given the card's number
+	Station loyalty.StationID // where the sale is; of GivenAgain who gave the card out; zero of Referred, Given and Published
+	Sale    loyalty.SaleID    // of Given and GivenAgain the card's number, of Published the version
 	Step    Step
 	Refund  loyalty.RefundID // of Refunded and Referred
 	// By is the station that makes a refund: registers of two stations may give refunds of one sale the same name. Zero of

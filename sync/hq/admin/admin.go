@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -75,6 +74,8 @@ func NewHandler(cfg Config) http.Handler {
 		"GET /v1/check":                h.check,
 		"POST /v1/programme":           h.publish,
 		"POST /v1/import/accounts":     h.importAccounts,
+		"GET /v1/programmes":           h.programmes,
+		"GET /v1/calendar":             h.calendar,
 		"POST /v1/import/cards":        h.importCards,
 		"POST /v1/cards/set":           h.setCard,
 		"POST /v1/accounts/set":        h.setAccount,
@@ -155,6 +156,8 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, hq.ErrOldProgramme):
 		status, code = http.StatusConflict, "old_programme"
 	case errors.Is(err, loyalty.ErrProgramme):
+	case errors.Is(err, hq.ErrOtherProgramme):
+		status, code = http.StatusConflict, "other_programme"
 		status, code = http.StatusBadRequest, "programme"
 	case errors.Is(err, loyalty.BadRequest), errors.Is(err, loyalty.ErrAmount):
 		status, code = http.StatusBadRequest, "bad_request"
@@ -405,24 +408,6 @@ func (h *handler) check(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return answer(w, report)
-}
-
-// Published names a programme.
-type Published struct {
-	Name    string `json:"name"`
-	Version uint32 `json:"version"`
-}
-
-func (h *handler) publish(w http.ResponseWriter, r *http.Request) error {
-	source, err := io.ReadAll(r.Body)
-	if err != nil {
-		return err
-	}
-	p, err := h.Books.Publish(r.Context(), source)
-	if err != nil {
-		return err
-	}
-	return answer(w, Published{p.Name, p.Version})
 }
 
 func (h *handler) importAccounts(w http.ResponseWriter, r *http.Request) error {

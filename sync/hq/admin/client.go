@@ -227,12 +227,6 @@ func (c *Client) Check(ctx context.Context) (out json.RawMessage, err error) {
 	return out, err
 }
 
-// Publish puts a programme in force.
-func (c *Client) Publish(ctx context.Context, source []byte) (p Published, err error) {
-	_, err = c.do(ctx, http.MethodPost, "/v1/programme", nil, source, &p)
-	return p, err
-}
-
 // ImportAccounts brings at most [MaxRows] accounts in: all or none.
 func (c *Client) ImportAccounts(ctx context.Context, rows []loyalty.Account) (n hq.Imported, err error) {
 	return n, c.post(ctx, "/v1/import/accounts", rows, &n)

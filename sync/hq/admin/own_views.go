@@ -25,6 +25,9 @@ type OwnEntry struct {
 	Burned     string   `json:"burned,omitempty"`
 	Forms      []string `json:"forms,omitempty"` // SHA-256 of what was destroyed, in hexadecimal
 	Operator   string   `json:"operator,omitempty"`
+	Name       string   `json:"name,omitempty"`   // of a programme
+	Hash       string   `json:"sha256,omitempty"` // of its file, in hexadecimal
+	Effective  string   `json:"effective,omitempty"`
 }
 
 // ownEntry shows an entry that headquarters have written; it tells whether it is one.
@@ -53,6 +56,9 @@ func (v *Entry) ownEntry(b loyalty.Body) bool {
 		for _, h := range b.Forms {
 			o.Forms = append(o.Forms, hex.EncodeToString(h[:]))
 		}
+	case loyalty.ProgrammePublished:
+		v.Kind, v.Programme, v.Why, o.Operator = "programme_published", b.Version, b.Reason, b.Operator
+		o.Name, o.Hash, o.Effective = b.Name, hex.EncodeToString(b.Hash[:]), momentOf(b.Effective)
 	default:
 		return false
 	}

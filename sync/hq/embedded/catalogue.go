@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
@@ -188,6 +189,33 @@ func (s *Store) AlertLines(ctx context.Context, after uint64, limit int) (out []
 				return err
 			}
 			out = append(out, l)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Published are the programmes. See [hq.Catalogue].
+func (s *Store) Published(ctx context.Context, below uint32, limit int) (out []hq.Programme, err error) {
+	err = s.read(ctx, func(t *tx) error {
+		c := t.Bucket(bProgramme).Cursor()
+		k, sealed := c.Last()
+		if below != 0 {
+			if k, _ = c.Seek(u32(below)); k == nil {
+				k, sealed = c.Last()
+			} else {
+				k, sealed = c.Prev()
+			}
+		}
+		for ; k != nil && len(out) < limit; k, sealed = c.Prev() {
+			v, err := unseal(k, sealed)
+			if err != nil {
+				return err
+			}
+			if len(k) != 4 {
+				return fmt.Errorf("%w: a programme under %d bytes", ErrCorrupt, len(k))
+			}
+			out = append(out, hq.Programme{Version: binary.BigEndian.Uint32(k), Source: slices.Clone(v)})
 		}
 		return nil
 	})

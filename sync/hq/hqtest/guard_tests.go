@@ -58,6 +58,7 @@ func testForged(b *Bench) {
 		loyalty.AccountAdvanced{Account: 5, Through: Start + 900*Day, Expired: 100},
 		loyalty.AccountBurned{Account: 6, Burned: 5000, Reason: "r", Operator: "thief"},
 		loyalty.AccountForgotten{Account: 6, Reason: "r", Operator: "thief"},
+		loyalty.ProgrammePublished{Version: 9, Name: "theirs", Operator: "thief"},
 	}
 	was := []*loyalty.Record{b.Record(5), b.Record(6)}
 	for _, body := range bodies {
