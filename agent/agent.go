@@ -94,7 +94,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return settingsError{err}
 	}
 	desk := newDesk(l, h.link, a.log)
-	desk.patience = s.HQ.AskDeadline
+	desk.patience, desk.cards = s.HQ.AskDeadline, CardConfig(s.Cards, config.Scanner{})
 	if desk.forms, err = FormsKey(s.Cards); err != nil {
 		return settingsError{err}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/azs-edge/azs-edge/agent/ledger"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/pos/api"
+	"github.com/azs-edge/azs-edge/pos/card"
 	"github.com/azs-edge/azs-edge/sync/wire"
 	"github.com/azs-edge/azs-edge/sync/wire/pb"
 )
@@ -30,8 +31,11 @@ type Desk struct {
 	ledger   *ledger.Ledger
 	hq       headquarters
 	log      *slog.Logger
+	cards    card.Config   // which numbers are the network's cards
 	forms    form.Key      // that forms of new customers are sealed to; zero: cards are not issued here
 	patience time.Duration // how long headquarters' word is waited for where the work is done without it
+
+	asked statements
 
 	mu      sync.Mutex
 	surplus map[loyalty.AccountID]struct{} // accounts whose unused rights are due to go back
@@ -48,6 +52,9 @@ func newDesk(l *ledger.Ledger, hq headquarters, log *slog.Logger) *Desk {
 // Identify tells what the station knows of a card, with HQ's newest word if it comes in time.
 func (d *Desk) Identify(ctx context.Context, card loyalty.CardNumber, who loyalty.Who) (api.Customer, error) {
 	if err := errors.Join(card.Check(), who.Check()); err != nil {
+		return api.Customer{}, err
+	}
+	if err := d.admit(card); err != nil {
 		return api.Customer{}, err
 	}
 	fresh := d.refresh(ctx, card) == nil
@@ -112,6 +119,9 @@ func (d *Desk) Quote(_ context.Context, q api.QuoteRequest) (loyalty.Quote, erro
 	if err := q.Card.Check(); err != nil {
 		return loyalty.Quote{}, err
 	}
+	if err := d.admit(q.Card); err != nil {
+		return loyalty.Quote{}, err
+	}
 	b, err := d.ledger.Lookup(q.Card)
 	if err != nil {
 		return loyalty.Quote{}, err
@@ -136,6 +146,9 @@ func (d *Desk) OpenSale(ctx context.Context, r *loyalty.OpenRequest) (*loyalty.S
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
+	if err := d.admitSale(r.Sale, r.Card); err != nil {
+		return nil, d.logged(ctx, "open", r.Sale, err)
+	}
 	s, err := d.withRights(ctx, r.Card, r.Redeem, func() (*loyalty.Sale, error) { return d.ledger.OpenSale(ctx, r) })
 	d.refusedStaff(ctx, err, r.Who, r.Card)
 	return s, d.logged(ctx, "open", r.Sale, err)
@@ -151,6 +164,9 @@ func (d *Desk) CloseSale(ctx context.Context, r *loyalty.CloseRequest) (*loyalty
 		s, err := do()
 		d.due(s)
 		return s, d.logged(ctx, "close", r.Sale, err)
+	}
+	if err := d.admitSale(r.Sale, r.Card); err != nil {
+		return nil, d.logged(ctx, "close", r.Sale, err)
 	}
 	s, err := d.withRights(ctx, r.Card, r.Redeem, do)
 	d.refusedStaff(ctx, err, r.Who, r.Card)

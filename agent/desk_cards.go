@@ -25,7 +25,7 @@ func (d *Desk) IssueCard(ctx context.Context, r *api.CardRequest) (api.GivenCard
 	}
 	was, err := d.ledger.Issued(r.Card)
 	if err == nil && was == nil {
-		err = d.mayIssue(ctx, r)
+		err = d.mayBeIssued(ctx, r)
 	}
 	if err != nil {
 		return api.GivenCard{}, d.issued(ctx, r, err)
@@ -39,6 +39,19 @@ func (d *Desk) IssueCard(ctx context.Context, r *api.CardRequest) (api.GivenCard
 		out.Customer = &c
 	}
 	return out, nil
+}
+
+// mayBeIssued decides of a card that was not given out here before.
+func (d *Desk) mayBeIssued(ctx context.Context, r *api.CardRequest) error {
+	if err := d.admit(r.Card); err != nil {
+		return err
+	}
+	if r.For != "" {
+		if err := d.admit(r.For); err != nil {
+			return err
+		}
+	}
+	return d.mayIssue(ctx, r)
 }
 
 // mayIssue asks headquarters whether a card may be given out that was not given out here before. It must say so of a card

@@ -33,6 +33,11 @@ func (d *Desk) refund(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.S
 		}
 		origin = r.Station
 	}
+	if r.Card != "" {
+		if err := d.admit(r.Card); err != nil {
+			return nil, err
+		}
+	}
 	x, err := d.elsewhere(ctx, origin, r.Sale)
 	switch {
 	case err == nil:

@@ -113,7 +113,9 @@ type Reopen struct {
 
 // Cards says which of the things a scanner reads are cards of this network.
 type Cards struct {
-	// Ranges of card numbers. Default: none, so that no bare number is taken for a card.
+	// Ranges of card numbers. A number that the register sends or a cashier types must fit one too, unless the station knows
+	// the card. Default: none, so that no bare number that is scanned is taken for a card, and any that is sent is, but for
+	// those of bank cards.
 	Ranges []CardRange `yaml:"ranges"`
 	// Hosts whose links carry a card number (https://club.example/c?n=...). Default: none.
 	URLHosts []string `yaml:"url_hosts"`

@@ -13,6 +13,7 @@ type Refusal string
 // The refusals. A code never changes its meaning once published.
 const (
 	BadRequest    Refusal = "bad_request"     // the request is not well-formed
+	NotACard      Refusal = "not_a_card"      // the number is no card of the network: mistyped, or a bank card's
 	UnknownCard   Refusal = "unknown_card"    // the station does not know the card, and the programme says refuse
 	CardBlocked   Refusal = "card_blocked"    // card or account is blocked
 	CardClosed    Refusal = "card_closed"     // card or account is closed for good
@@ -91,6 +92,7 @@ func Refusals() []Refusal {
 
 var words = map[Refusal]Text{
 	BadRequest:    {"Касса прислала неверный запрос. Повторите или позовите техника", "The register sent a malformed request. Try again or call the technician"},
+	NotACard:      {"Это не карта программы: проверьте номер", "This is no card of the programme: check the number"},
 	UnknownCard:   {"Карта не найдена", "The card is not known"},
 	CardBlocked:   {"Карта заблокирована", "The card is blocked"},
 	CardClosed:    {"Карта закрыта", "The card is closed"},

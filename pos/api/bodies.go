@@ -76,19 +76,20 @@ func (b *receiptBody) domain() (loyalty.Receipt, error) {
 }
 
 type identifyBody struct {
-	Card string `json:"card" minLength:"4" maxLength:"64" doc:"The number of the card" example:"7005990012349015"`
+	Card string `json:"card" minLength:"4" maxLength:"64" doc:"The number of the card" example:"7005990012349017"`
 	Asker
 }
 
 type quoteCallBody struct {
-	Card    string      `json:"card" minLength:"4" maxLength:"64" example:"7005990012349015"`
+	Card    string      `json:"card" minLength:"4" maxLength:"64" example:"7005990012349017"`
 	Receipt receiptBody `json:"receipt"`
 	Redeem  int64       `json:"redeem_points_x100,omitempty" minimum:"0" maximum:"100000000000000" doc:"Wished; leave out to learn the most possible"`
 }
 
-// Asker is who asks. Nothing counts by it: it is told to headquarters with a card that should not be at a counter.
+// Asker is who asks. Nothing counts by it: it is told to headquarters with a card that should not be at a counter, and
+// logged with a statement.
 type Asker struct {
-	Cashier string `json:"cashier,omitempty" maxLength:"200" doc:"Told to headquarters where the card is a staff card; so are shift and counter" example:"Ольга"`
+	Cashier string `json:"cashier,omitempty" maxLength:"200" doc:"Who asks: told to headquarters where the card is a staff card, and logged with a statement; so are shift and counter" example:"Ольга"`
 	Shift   uint32 `json:"shift,omitempty" example:"12"`
 	Counter string `json:"counter,omitempty" maxLength:"64" example:"1"`
 }
@@ -109,7 +110,7 @@ func (b Attendant) domain() loyalty.Who {
 }
 
 type openBody struct {
-	Card    string      `json:"card" minLength:"4" maxLength:"64" example:"7005990012349015"`
+	Card    string      `json:"card" minLength:"4" maxLength:"64" example:"7005990012349017"`
 	Receipt receiptBody `json:"receipt" doc:"As ordered; what is really sold is told when closing"`
 	Redeem  int64       `json:"redeem_points_x100,omitempty" minimum:"0" maximum:"100000000000000" doc:"Reserved for this sale until it is closed or void"`
 	Manual  string      `json:"manual_reason,omitempty" maxLength:"200" doc:"Why the card was typed in; leave out if it was scanned"`

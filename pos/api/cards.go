@@ -22,7 +22,7 @@ func (s *Server) cardRoutes(api huma.API) {
 }
 
 type issueBody struct {
-	Card     string    `json:"card" minLength:"4" maxLength:"64" doc:"The number of the card that is given out" example:"7005990012350013"`
+	Card     string    `json:"card" minLength:"4" maxLength:"64" doc:"The number of the card that is given out" example:"7005990012350015"`
 	Kind     string    `json:"kind" enum:"main,additional,virtual" example:"main"`
 	For      string    `json:"for,omitempty" maxLength:"64" doc:"A card of the account that it joins; left out: it begins an account. Required for additional and virtual cards, and with replaces"`
 	Replaces bool      `json:"replaces,omitempty" doc:"The card in for is lost: it is closed at once, and this one takes its place"`

@@ -85,7 +85,7 @@ func answers() map[loyalty.Refusal]answer {
 		loyalty.RedeemOff: 403, loyalty.RedeemFrozen: 403, loyalty.NotActivated: 403, loyalty.NoFormsKey: 403,
 		loyalty.UnknownCard: 404, loyalty.UnknownSale: 404, loyalty.SaleNotHere: 404, loyalty.UnknownShift: 404,
 		loyalty.Conflict: 409, loyalty.SaleNotOpen: 409, loyalty.SaleNotClosed: 409, loyalty.CardTaken: 409, loyalty.ShiftEnded: 409,
-		loyalty.NotEnough: 422, loyalty.OverLimit: 422, loyalty.NoRights: 422, loyalty.RedeemMore: 422, loyalty.RefundMore: 422,
+		loyalty.NotACard: 422, loyalty.NotEnough: 422, loyalty.OverLimit: 422, loyalty.NoRights: 422, loyalty.RedeemMore: 422, loyalty.RefundMore: 422,
 		loyalty.TenderRedeemsNot: 422, loyalty.CardLimit: 422, loyalty.TooOften: 422,
 		loyalty.TenderEarnsNot: 422, loyalty.PurchaseLimit: 422, loyalty.EarnLimit: 422, loyalty.BalanceLimit: 422, loyalty.CampaignLimit: 422,
 		loyalty.PromoUnknown: 422, loyalty.PromoMistyped: 422, loyalty.PromoNotNow: 422, loyalty.PromoUsed: 422, loyalty.PromoNotMet: 422,
