@@ -20,10 +20,12 @@ const (
 	noPageKey = ""
 )
 
-// Statement lists what was done with a card's account: by headquarters' word where everywhere is asked and it answers, and
-// otherwise by this station's own journal.
-func (d *Desk) Statement(ctx context.Context, q api.StatementQuery) (api.Statement, error) {
+// statement is a page of what [Desk.Statement] tells.
+func (d *Desk) statement(ctx context.Context, q api.StatementQuery) (api.Statement, error) {
 	if err := q.Card.Check(); err != nil {
+		return api.Statement{}, err
+	}
+	if err := d.admit(q.Card); err != nil {
 		return api.Statement{}, err
 	}
 	b, err := d.ledger.Lookup(q.Card)

@@ -176,6 +176,7 @@ var (
 	metricErrors    = prometheus.NewDesc("azs_ledger_storage_errors_total", "Commits whose outcome was unknown.", nil, nil)
 	metricScanner   = prometheus.NewDesc("azs_scanner_connected", "1 while the scanner's port is open.", []string{"scanner", "counter"}, nil)
 	metricFrames    = prometheus.NewDesc("azs_scanner_frames_total", "Frames read.", []string{"scanner", "counter"}, nil)
+	metricAsked     = prometheus.NewDesc("azs_statements_total", "Statements of customers that counters asked for, by their scope.", []string{"scope"}, nil)
 	metricProgramme = prometheus.NewDesc("azs_programme_version", "Version of the programme in force; 0: none.", nil, nil)
 )
 
@@ -212,6 +213,8 @@ func (m *stationMetrics) Collect(out chan<- prometheus.Metric) {
 	gauge(metricAlarms, float64(len(st.Alarms)))
 	counter(metricAside, float64(st.Quarantined))
 	counter(metricErrors, float64(st.StorageErrors))
+	counter(metricAsked, float64(m.h.desk.asked.here.Load()), scopeStation)
+	counter(metricAsked, float64(m.h.desk.asked.everywhere.Load()), scopeEverywhere)
 	gauge(metricProgramme, float64(version(s.Programme)))
 	for _, k := range m.h.counters {
 		p := k.scanner.State()

@@ -105,6 +105,8 @@ type StatementQuery struct {
 	Everywhere bool            // and not at this station alone
 	Before     string          // the Next of the page before; empty: from the newest
 	Limit      int
+
+	loyalty.Who // that asks; it changes nothing, and is logged
 }
 
 // Statement is a page of what was done with a card's account.

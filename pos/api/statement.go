@@ -15,7 +15,7 @@ import (
 func (s *Server) statementRoutes(api huma.API) {
 	huma.Register(api, operation(api, "POST", "/v1/statement", "statement", "customer", "What was done with a card's account",
 		"The newest first, for any days within a year. With everywhere headquarters is asked; where it is out of reach the answer is what this station has done, and says so. "+
-			"Ask for the next page with its next and everything else as before. The number is in the body, so that it reaches no access log."), s.statement)
+			"Ask for the next page with its next and everything else as before. The number is in the body, so that it reaches no access log. Each call leaves a trace in the agent's log: who asked, at which counter, of which card (masked), and how far."), s.statement)
 	huma.Register(api, operation(api, "POST", "/v1/benefit", "benefit", "customer", "What a year gives to a customer of such habits",
 		"Sells a year of receipts to a new account that redeems nothing, by the programme in force: tiers, limits and campaigns included. A computation, not a promise."), s.benefit)
 }
@@ -29,18 +29,23 @@ const (
 )
 
 type statementCallBody struct {
-	Card       string `json:"card" minLength:"4" maxLength:"64" example:"7005990012349015"`
+	Card       string `json:"card" minLength:"4" maxLength:"64" example:"7005990012349017"`
 	From       string `json:"from,omitempty" format:"date" doc:"First day, by the station's clock; left out: 30 days before until" example:"2026-11-01"`
 	Until      string `json:"until,omitempty" format:"date" doc:"Last day, included; left out: today. At most 366 days in all" example:"2026-11-30"`
 	Everywhere bool   `json:"everywhere,omitempty" doc:"At all stations, with what headquarters did; left out: at this station"`
 	Before     string `json:"before,omitempty" maxLength:"80" doc:"The next of the page before"`
 	Limit      int    `json:"limit,omitempty" minimum:"1" maximum:"100" doc:"Operations of a page; left out: 50"`
+	Asker
 }
 
 // domain reads the call: days are the station's own.
 func (b *statementCallBody) domain(now time.Time) (StatementQuery, error) {
 	q := StatementQuery{
 		Card: loyalty.CardNumber(b.Card), Everywhere: b.Everywhere, Before: b.Before, Limit: cmp.Or(b.Limit, statementPage),
+		Who: b.Asker.domain(),
+	}
+	if err := q.Who.Check(); err != nil {
+		return q, err
 	}
 	last := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	var err error

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/packaging/programmes"
+	"github.com/azs-edge/azs-edge/pos/api"
 )
 
 func statement(rest string) string { return fmt.Sprintf(`{"card":%q%s}`, anna, rest) }
@@ -155,4 +157,27 @@ func TestBenefit(t *testing.T) {
 	}
 	d.SetProgramme(nil)
 	want(t, call(t, h, 503, "POST", "/v1/benefit", `{"volume_ml":1000,"price_kopecks":1}`), map[string]any{"code": "no_programme"})
+}
+
+// askedDesk remembers who asked for a statement.
+type askedDesk struct {
+	api.Desk
+	who loyalty.Who
+}
+
+func (d *askedDesk) Statement(ctx context.Context, q api.StatementQuery) (api.Statement, error) {
+	d.who = q.Who
+	return d.Desk.Statement(ctx, q)
+}
+
+func TestStatementTellsTheDeskWhoAsks(t *testing.T) {
+	c := config(newDesk(t))
+	d := &askedDesk{Desk: c.Desk}
+	c.Desk = d
+	h := newServer(t, c).Handler()
+	call(t, h, 200, "POST", "/v1/statement", statement(november+`,"cashier":"Ольга","shift":12,"counter":"2"`))
+	if d.who != (loyalty.Who{Cashier: "Ольга", Shift: 12, Counter: "2"}) {
+		t.Errorf("asked by %+v", d.who)
+	}
+	call(t, h, 400, "POST", "/v1/statement", statement(november+`,"cashier":"a\u0007b"`))
 }
