@@ -96,29 +96,49 @@ func (a *Account) noteDenied(p Posting, granted []Claim) {
 	if p.Sale.IsZero() {
 		return
 	}
-	var denied Points
+	a.Count(Tally{Counter: deniedCounter(p.Sale), From: p.RedeemAt, Until: p.RedeemAt.Add(deniedFor), Amount: int64(p.promised(granted))})
+}
+
+// promised is the points of the claims that were not granted.
+func (p *Posting) promised(granted []Claim) (sum Points) {
 	for _, c := range p.Claims {
-		denied += c.Lot.Amount
+		sum += c.Lot.Amount
 	}
 	for _, c := range granted {
-		denied -= c.Lot.Amount
+		sum -= c.Lot.Amount
 	}
-	a.Count(Tally{Counter: deniedCounter(p.Sale), From: p.RedeemAt, Until: p.RedeemAt.Add(deniedFor), Amount: int64(denied)})
+	return sum
+}
+
+// Denied is how many points an entry tells of that it does not move, once it is posted to the account as it stands: those of
+// claims that the account has used before and, of a refund, those that it takes back of such claims.
+func (a *Account) Denied(p Posting) Points {
+	var back Points
+	for _, l := range p.Clawed {
+		back += l.Amount
+	}
+	return p.promised(p.granted(&a.Standing)) + Points(a.forgiven(p.Sale, back).Amount)
+}
+
+// forgiven is what was denied to the sale's claims, at most most.
+func (a *Account) forgiven(sale OpID, most Points) (t Tally) {
+	if sale.IsZero() || most == 0 {
+		return t
+	}
+	c := deniedCounter(sale)
+	if i := slices.IndexFunc(a.Tallies, func(t Tally) bool { return t.Counter == c }); i >= 0 {
+		t = a.Tallies[i]
+		t.Amount = min(t.Amount, int64(most))
+	}
+	return t
 }
 
 // forgive uses up what was denied to the sale's claims and says how much that is, at most most.
 func (a *Account) forgive(sale OpID, most Points) Points {
-	if sale.IsZero() || most == 0 {
-		return 0
+	t := a.forgiven(sale, most)
+	if t.Amount > 0 {
+		a.Uncount(t)
 	}
-	c := deniedCounter(sale)
-	i := slices.IndexFunc(a.Tallies, func(t Tally) bool { return t.Counter == c })
-	if i < 0 {
-		return 0
-	}
-	t := a.Tallies[i]
-	t.Amount = min(t.Amount, int64(most))
-	a.Uncount(t)
 	return Points(t.Amount)
 }
 

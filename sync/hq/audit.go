@@ -79,6 +79,8 @@ func (a *Audit) Line(l *Line) error {
 	}
 	if l.Outcome == Repeated {
 		recount(r, l, e)
+	} else if d := denied(r, l, e); d != l.Denied {
+		return fmt.Errorf("%s was denied %s, by the entries before it %s", l.Place, l.Denied, d)
 	} else if _, err := r.Post(loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}, l.Seq, e); err != nil {
 		return fmt.Errorf("%s was applied and cannot be: %w", l.Place, err)
 	}

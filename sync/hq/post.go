@@ -324,9 +324,10 @@ func (p *posting) take(l *line, step SaleStep) {
 func (p *posting) post(l *line, r *loyalty.Record) {
 	key := loyalty.CellKey{Station: l.Station, Epoch: l.Epoch}
 	p.recheck(l, r)
+	l.Denied = denied(r, l.Line, l.entry)
 	over, err := r.Post(key, l.Seq, l.entry)
 	if err != nil {
-		l.Outcome, l.Reason = SetAside, err.Error()
+		l.Outcome, l.Reason, l.Denied = SetAside, err.Error(), 0
 		if errors.Is(err, loyalty.ErrOverspent) {
 			p.alarm(Alarm{Station: l.Station, Kind: OverspentAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d of account %d: %s", l.Seq, l.Account, err), Evidence: l.Bytes})
 		}
@@ -335,6 +336,15 @@ func (p *posting) post(l *line, r *loyalty.Record) {
 	if over > 0 && !heldBefore(r, key, over) {
 		p.alarm(Alarm{Station: l.Station, Kind: RestoredAlarm, Epoch: l.Epoch, Text: fmt.Sprintf("entry %d of account %d uses %s more than these books have issued", l.Seq, l.Account, over), Evidence: l.Bytes})
 	}
+}
+
+// denied is what an entry tells of that it will not move; see [Line.Denied].
+func denied(r *loyalty.Record, l *Line, e *loyalty.Entry) loyalty.Points {
+	posting, ok := loyalty.PostingOf(l.Epoch, l.Seq, e)
+	if !ok || posting.Sale.IsZero() {
+		return 0
+	}
+	return r.Account.Denied(posting)
 }
 
 // heldBefore tells whether rights that an entry uses were issued to an earlier epoch of its station: it is of the tail

@@ -39,7 +39,8 @@ type Receiver struct {
 	books  *Books
 	log    *slog.Logger
 	queued atomic.Int64 // bytes of batches that wait for the store
-	linked atomic.Bool  // connected to a broker
+	told   alarmLog
+	linked atomic.Bool // connected to a broker
 
 	mu     sync.Mutex
 	peers  map[loyalty.StationID]*peer

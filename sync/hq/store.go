@@ -243,12 +243,15 @@ type Line struct {
 	Refund  loyalty.RefundID
 	Account loyalty.AccountID
 	Outcome Outcome
-	Alert   bool               // a person should look at it
-	Pruned  bool               // the account's books forgot what had expired long before At (or AgainAt)
-	Reason  string             // why it was set aside
-	Waits   loyalty.CardNumber // it was set aside until this card is brought in
-	Hash    wire.Hash
-	Bytes   []byte // as the station wrote it
+	Alert   bool // a person should look at it
+	Pruned  bool // the account's books forgot what had expired long before At (or AgainAt)
+	// Denied is of a sale the points of claims that the account had used before, which it did not get; of a refund of such a
+	// sale, what of them the refund therefore does not take back.
+	Denied loyalty.Points
+	Reason string             // why it was set aside
+	Waits  loyalty.CardNumber // it was set aside until this card is brought in
+	Hash   wire.Hash
+	Bytes  []byte // as the station wrote it
 	// Again is its second place in the stream, where it took effect after having been set aside, at AgainAt; zero: none.
 	Again   uint64
 	AgainAt loyalty.Instant
@@ -265,7 +268,7 @@ func (l *Line) As(pos uint64) *Line {
 	case pos == l.Again:
 		c.Pos, c.At = l.Again, l.AgainAt
 	default:
-		c.Outcome = SetAside
+		c.Outcome, c.Denied = SetAside, 0
 	}
 	return &c
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/azs-edge/azs-edge/sync/wire"
 )
 
-// The bounds of one reading of a history: how many lines are looked at, and how much later a station's clock may be than
-// headquarters' when the entry came.
+// The bounds of one reading of a history: how many lines are looked at, after how many in a row that are too old it is
+// taken that nothing newer is behind them, and how much a clock may be off for that. The order is that in which
+// headquarters posted, and either clock may have been behind for a while, or an entry late: one line says nothing.
 const (
 	maxLooked  = 2000
 	historyRun = 200
@@ -24,16 +25,19 @@ const (
 // no more.
 func readHistory(tx Tx, account loyalty.AccountID, h *AskHistory, take func(uint64, *loyalty.Operation) bool) (next uint64, err error) {
 	next = h.Before
-	for taken, looked := 0, 0; looked < maxLooked; looked += historyRun {
+	for taken, looked, old := 0, 0, 0; looked < maxLooked; looked += historyRun {
 		lines, err := tx.History(account, next, historyRun)
 		if err != nil {
 			return 0, err
 		}
 		for _, l := range lines {
-			if h.From != 0 && l.At < h.From.Add(-clockSlack) {
+			o, ok := operationOf(l)
+			if old++; h.From == 0 || max(l.At, o.At) >= h.From.Add(-clockSlack) {
+				old = 0
+			}
+			if old == historyRun {
 				return 0, nil
 			}
-			o, ok := operationOf(l)
 			if ok && o.At >= h.From && (h.Until == 0 || o.At < h.Until) {
 				if taken == h.Limit || !take(l.Pos, &o) {
 					return next, nil
@@ -49,13 +53,26 @@ func readHistory(tx Tx, account loyalty.AccountID, h *AskHistory, take func(uint
 	return next, nil
 }
 
-// operationOf is what a line says to the customer; false for what concerns none.
+// operationOf is what a line says to the customer; false for what concerns none. What was denied was neither earned nor
+// taken back.
 func operationOf(l *Line) (loyalty.Operation, bool) {
 	e, err := wire.DecodeEntry(l.Bytes)
 	if err != nil {
 		return loyalty.Operation{}, false
 	}
-	return loyalty.OperationOf(l.Station, l.Epoch, l.Seq, e)
+	o, ok := loyalty.OperationOf(l.Station, l.Epoch, l.Seq, e)
+	if l.Denied == 0 {
+		return o, ok
+	}
+	switch o.Kind {
+	case loyalty.SaleOperation:
+		if o.Earned -= l.Denied; o.Earned == 0 {
+			o.ActiveFrom, o.Expires = 0, 0
+		}
+	case loyalty.RefundOperation:
+		o.Clawed -= l.Denied
+	}
+	return o, ok
 }
 
 // HistoryLine is a line of a customer's statement, with its place in headquarters' stream.

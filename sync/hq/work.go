@@ -205,9 +205,9 @@ func (l *link) notPosted(ctx context.Context, group []*Batch, err error) {
 
 // alarms tells the log of what a person has to look at, once it is in the books.
 func (l *link) alarms(as []Alarm) {
-	for _, a := range as {
-		l.cfg.Metrics.alarms.WithLabelValues(string(a.Kind)).Inc()
-		l.log.Error("alarm", "station", a.Station, "kind", a.Kind, "text", a.Text)
+	for i := range as {
+		l.cfg.Metrics.alarms.WithLabelValues(string(as[i].Kind)).Inc()
+		l.told.tell(l.log, &as[i], time.Now())
 	}
 }
 

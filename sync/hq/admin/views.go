@@ -21,6 +21,7 @@ type Line struct {
 	Late    bool              `json:"late,omitempty"`  // it was quarantined, and takes effect here
 	Alert   bool              `json:"alert,omitempty"` // a person should look at it
 	Account loyalty.AccountID `json:"account,omitempty"`
+	Denied  string            `json:"denied,omitempty"` // points of used claims: of a sale not earned, of its refund not taken back
 	Hash    string            `json:"hash"`
 	Entry   *Entry            `json:"entry,omitempty"` // none if it cannot be read
 	Bytes   string            `json:"bytes,omitempty"` // in hexadecimal, of an entry that cannot be read
@@ -60,6 +61,9 @@ func lineOf(l *hq.Line) Line {
 	out := Line{
 		Pos: l.Pos, Place: l.Place, At: l.At.String(), Outcome: l.Outcome.String(), Reason: l.Reason, Late: l.Late(), Alert: l.Alert, Account: l.Account,
 		Hash: hex.EncodeToString(l.Hash[:]),
+	}
+	if l.Denied > 0 {
+		out.Denied = l.Denied.String()
 	}
 	e, err := wire.DecodeEntry(l.Bytes)
 	if err != nil {

@@ -176,6 +176,7 @@ func encodeLine(l *hq.Line) []byte {
 	b = binary.AppendUvarint(b, l.Again)
 	b = binary.AppendVarint(b, int64(l.AgainAt))
 	b = binary.AppendUvarint(b, l.Prev)
+	b = binary.AppendUvarint(b, uint64(l.Denied))
 	b = append(b, l.Hash[:]...)
 	return append(b, l.Bytes...)
 }
@@ -197,7 +198,7 @@ func decodeLine(at hq.Place, v []byte) (*hq.Line, error) {
 	flags := r.uint()
 	l.Pruned, l.Alert = flags&1 != 0, flags&2 != 0
 	l.Reason, l.Waits = string(r.text()), loyalty.CardNumber(r.text())
-	l.Again, l.AgainAt, l.Prev = r.uint(), loyalty.Instant(r.int()), r.uint()
+	l.Again, l.AgainAt, l.Prev, l.Denied = r.uint(), loyalty.Instant(r.int()), r.uint(), loyalty.Points(r.uint())
 	r.fixed(l.Hash[:])
 	l.Bytes = slices.Clone(r.b)
 	return l, r.err

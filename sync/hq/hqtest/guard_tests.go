@@ -19,6 +19,8 @@ func runGuard(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"refund of another operation", testRefundOfAnother},
 		{"refund that takes more than was earned", testRefundTakes},
 		{"number that was refused", testNumberRefused},
+		{"claims that were denied", testDenied},
+		{"clock that was behind", testClockBehind},
 		{"refunds of one name", testRefundsOfOneName},
 		{"refunds without end", testRefundsWithoutEnd},
 	} {
