@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/azs-edge/azs-edge/agent/form"
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/hq"
+	"github.com/azs-edge/azs-edge/sync/hq/admin"
 	"github.com/azs-edge/azs-edge/sync/hq/embedded"
 	"github.com/azs-edge/azs-edge/sync/hq/hqtest"
 )
@@ -33,10 +36,28 @@ func counter(t *testing.T, ts *testscript.TestScript, args []string) {
 		Name: "Мария Соколова", Phone: "+79991234567", Language: "ru", Consent: form.Consent{Text: "2026-03", GivenAt: now},
 	}, now)
 	ts.Check(err)
+	again, err := form.Seal(key, &form.Form{
+		Name: "Пётр Белов", Phone: "+79997654321", Language: "ru", Consent: form.Consent{Text: "2026-03", GivenAt: now},
+	}, now)
+	ts.Check(err)
 	store, err := embedded.Open(embedded.Config{Path: ts.MkAbs(args[0])})
 	ts.Check(err)
 	defer func() { ts.Check(store.Close()) }()
-	ts.Check(playCounters(t, hq.NewBooks(hq.BooksConfig{Store: store, AutoEnrol: true, Now: func() time.Time { return now }}), string(sealed)))
+	books := hq.NewBooks(hq.BooksConfig{Store: store, AutoEnrol: true, Now: func() time.Time { return now }})
+	ts.Check(playCounters(t, books, string(sealed), string(again)))
+}
+
+// formHash sets $FORM to the hash of the form in the line of a file that holds a text.
+func formHash(ts *testscript.TestScript, args []string) {
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if strings.Contains(line, args[1]) {
+			var f admin.Form
+			ts.Check(json.Unmarshal([]byte(line), &f))
+			ts.Setenv("FORM", f.Hash)
+			return
+		}
+	}
+	ts.Fatalf("no form has %s", args[1])
 }
 
 // newIdentity writes an identity as age-keygen does.
@@ -47,7 +68,7 @@ func newIdentity(ts *testscript.TestScript, path string) *age.X25519Identity {
 	return identity
 }
 
-func playCounters(t *testing.T, books *hq.Books, sealed string) error {
+func playCounters(t *testing.T, books *hq.Books, sealed, again string) error {
 	ctx := context.Background()
 	const card = "7005220000000011"
 	j, k := hqtest.NewJournal(t, 17), hqtest.NewJournal(t, 18)
@@ -66,6 +87,7 @@ func playCounters(t *testing.T, books *hq.Books, sealed string) error {
 	refund.Station = 17
 	k.Append(refund)
 	k.Append(k.Sale(0, card, 0, 7_50))
+	k.Issue(card, loyalty.MainCard, "", false, again)
 	k.Append(loyalty.Alerted{Rule: loyalty.AlertStaffCard, Card: "7005999999999990", Count: 1})
 	_, err4 := books.Post(ctx, []*hq.Batch{k.All()})
 	return errors.Join(err1, err2, err3, err4)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,12 @@ func newFormsCmd() *cobra.Command {
 		Use: "forms", Short: "Look at the forms of new customers, which headquarters keep sealed", Args: cobra.NoArgs, RunE: help,
 		Long: `Stations seal what a new customer writes to the key in their configuration (cards.forms_key).
 Headquarters keep it sealed, apart from the journal, and cannot read it: whoever has the identity
-opens it here, on this machine. azs-hq accounts forget destroys the forms of an account.`,
+opens it here, on this machine. azs-hq accounts forget destroys the forms of an account.
+
+A form whose card was refused, or whose entry cannot be read, belongs to no account: list says why,
+show opens it by its hash, and destroy destroys it.`,
 	}
-	cmd.AddCommand(newFormsListCmd(), newFormsShowCmd())
+	cmd.AddCommand(newFormsListCmd(), newFormsShowCmd(), newFormsDestroyCmd())
 	return cmd
 }
 
@@ -31,8 +35,8 @@ func newFormsListCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the forms that are kept, without what is in them", Example: "  azs-hq forms list", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return table(cmd, asJSON, "ACCOUNT\tCARD\tCAME\tSHA-256", (*admin.Client).Forms, func(f admin.Form) []any {
-				return []any{f.Account, f.Card, f.At, f.Hash}
+			return table(cmd, asJSON, "ACCOUNT\tCARD\tSTATION\tCAME\tSHA-256\tWHY NO ACCOUNT", (*admin.Client).Forms, func(f admin.Form) []any {
+				return []any{orNone(f.Account), cmp.Or(f.Card, "-"), orNone(f.Station), f.At, f.Hash, f.Why}
 			})
 		},
 	}
@@ -40,19 +44,34 @@ func newFormsListCmd() *cobra.Command {
 	return cmd
 }
 
+// orNone is a number, or a dash for none.
+func orNone[T loyalty.AccountID | loyalty.StationID](n T) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
 func newFormsShowCmd() *cobra.Command {
-	var identity, card string
+	var identity, card, hash string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show [ACCOUNT]",
-		Short: "Open the forms of an account",
-		Long: `Opens the forms of an account with the identity that belongs to the stations' key: the file that
+		Short: "Open the forms of an account, or one form",
+		Long: `Opens the forms of an account, or one form by its hash, with the identity that belongs to the stations' key: the file that
 age-keygen has written. It is read here and goes nowhere. What is printed is personal data.`,
 		Example: `  azs-hq forms show 549755813889 --identity forms.key
-  azs-hq forms show --card 7005123412349015 --identity forms.key --json`,
+  azs-hq forms show --card 7005123412349015 --identity forms.key --json
+  azs-hq forms show --hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --identity forms.key`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := accountQuery(args, card, false)
+			var q admin.AccountQuery
+			var err error
+			if hash == "" {
+				q, err = accountQuery(args, card, false)
+			} else if len(args) > 0 || card != "" {
+				err = errors.New("name an account, a card or a form, not several")
+			}
 			if err != nil {
 				return err
 			}
@@ -62,7 +81,11 @@ age-keygen has written. It is read here and goes nowhere. What is printed is per
 			}
 			var forms []admin.Form
 			err = withHQ(cmd, reads, func(ctx context.Context, c *admin.Client) error {
-				forms, err = c.FormsOf(ctx, q)
+				if hash != "" {
+					forms, err = c.FormOf(ctx, hash)
+				} else {
+					forms, err = c.FormsOf(ctx, q)
+				}
 				return err
 			})
 			if err != nil {
@@ -76,7 +99,50 @@ age-keygen has written. It is read here and goes nowhere. What is printed is per
 	}
 	cmd.Flags().StringVar(&identity, "identity", "", "`file` with the secret key, as age-keygen has written it")
 	cmd.Flags().StringVar(&card, "card", "", "`number` of one of the account's cards")
+	cmd.Flags().StringVar(&hash, "hash", "", "`SHA-256` of one form, as azs-hq forms list prints it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON lines")
+	return cmd
+}
+
+func newFormsDestroyCmd() *cobra.Command {
+	var who by
+	var hash string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "destroy --hash SHA-256",
+		Short: "Destroy a form that belongs to no account",
+		Long: `Destroys a sealed form that belongs to no account: its card was refused, or its entry cannot be read.
+Nobody can bring it back. The forms of an account are destroyed by azs-hq accounts forget.
+
+Copies of the store that were made before still hold it: delete them when their time has come.
+
+` + byWords,
+		Example: `  azs-hq forms destroy --hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --reason "letter 118 of 1 June"`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			q := admin.FormDestruction{Hash: hash}
+			if hash == "" {
+				return withHint(errors.New("which form?"), "azs-hq forms list prints the hashes")
+			}
+			if q.By, err = who.say(); err != nil {
+				return err
+			}
+			return withHQ(cmd, writes, func(ctx context.Context, c *admin.Client) error {
+				f, err := c.DestroyForm(ctx, q)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd, f)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "the form %s is destroyed\n", f.Hash)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&hash, "hash", "", "`SHA-256` of the form")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	who.flags(cmd)
 	return cmd
 }
 

@@ -62,10 +62,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"listens": listens,
-			"exits":   exits,
-			"counter": func(ts *testscript.TestScript, _ bool, args []string) { counter(t, ts, args) },
-			"sells":   func(ts *testscript.TestScript, _ bool, args []string) { sells(t, ts, args) },
+			"listens":  listens,
+			"exits":    exits,
+			"formhash": func(ts *testscript.TestScript, _ bool, args []string) { formHash(ts, args) },
+			"counter":  func(ts *testscript.TestScript, _ bool, args []string) { counter(t, ts, args) },
+			"sells":    func(ts *testscript.TestScript, _ bool, args []string) { sells(t, ts, args) },
 		},
 		UpdateScripts: os.Getenv("AZS_TEST_UPDATE") != "",
 	})

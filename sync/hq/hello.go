@@ -309,6 +309,6 @@ func (g *greeter) resume() error {
 func (c *Changes) empty() bool {
 	return len(c.Stations)+len(c.Epochs)+len(c.Seen)+len(c.Lines)+len(c.Retried)+len(c.Records)+len(c.Openings)+len(c.Cards)+len(c.Alarms)+
 		len(c.Known)+len(c.Restarted)+len(c.Touched)+len(c.Acked)+len(c.Greeted)+len(c.Confirmed)+
-		len(c.Forms)+len(c.Forgotten) == 0 &&
+		len(c.Forms)+len(c.Forgotten)+len(c.Destroyed) == 0 &&
 		c.Programme == nil && c.Distrusted == 0 && !c.Accepted
 }

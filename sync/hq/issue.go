@@ -109,16 +109,56 @@ func (p *posting) give(l *line) {
 		p.count(l.Account, b.Kind, 1)
 		p.deal(loyalty.Card{
 			Number: b.Card, Account: l.Account, Kind: b.Kind, Registered: l.entry.At,
-			MayRedeem: !g.replaces && (b.Kind != loyalty.AdditionalCard || !g.rules.OwnerAllows),
+			MayRedeem: !g.replaces && (!g.joins || !g.rules.OwnerAllows),
 		})
 		p.result.Given = append(p.result.Given, b.Card)
 	}
 }
 
-// refuse sets a card aside that was given out and may not be: a person has to look for it.
+// refuse sets aside what a person has to look for: a card that was given out and may not be, or what was sold to it.
 func (p *posting) refuse(l *line, r loyalty.Refusal) {
 	l.Outcome, l.Reason = SetAside, string(r)
 	l.Alert = true
+}
+
+// givenAgain refuses a card whose number was given out before, and keeps in mind that the station has given it out.
+func (p *posting) givenAgain(l *line) {
+	b, _ := l.entry.Body.(loyalty.CardIssued)
+	l.Account = p.cards[b.For].Account // not that of the customer who has the card
+	p.refuse(l, loyalty.CardTaken)
+	step := SaleStep{Station: l.Station, Sale: loyalty.SaleID(b.Card), Step: GivenAgain}
+	if first := p.steps[step]; first == nil || first.Place == l.Place {
+		l.SaleAt, l.Sale, l.Step = step.Station, step.Sale, step.Step
+		p.steps[step] = l.Line
+	}
+}
+
+// givenSteps are the steps by which a station has given a card out, or somebody before it.
+func givenSteps(station loyalty.StationID, card loyalty.CardNumber) []SaleStep {
+	return []SaleStep{{Sale: loyalty.SaleID(card), Step: Given}, {Station: station, Sale: loyalty.SaleID(card), Step: GivenAgain}}
+}
+
+// doubled sets aside what a station writes for a card by its number alone, if it gave the card out itself and was refused
+// since the number was somebody's: two customers have cards of that number, and which of them it was nobody here can know.
+// A refund follows its sale.
+func (p *posting) doubled(l *line) bool {
+	account, card := loyalty.Subject(l.entry.Body)
+	if account != 0 && !p.lost(account) || card == "" || l.Step == Refunded {
+		return false
+	}
+	for _, s := range givenSteps(l.Station, card) {
+		given := p.steps[s]
+		if given == nil || given.Station != l.Station || given.Outcome != SetAside || given.Reason != string(loyalty.CardTaken) {
+			continue
+		}
+		l.Account, l.Outcome = 0, NoAccount
+		if moves(l.entry.Body) {
+			p.refuse(l, loyalty.CardTaken)
+			l.Reason += ": this station gave the card out though somebody has the number, in " + given.Place.String()
+		}
+		return true
+	}
+	return false
 }
 
 // begin begins the account of a new customer.

@@ -300,6 +300,9 @@ func (p *posting) applyOne(l *line) {
 		}
 	}
 	p.alert(l)
+	if p.doubled(l) {
+		return
+	}
 	r := p.records[l.Account]
 	switch {
 	case r == nil && moves(l.entry.Body):

@@ -1,6 +1,7 @@
 package hq
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -24,6 +25,7 @@ func (p *posting) read([]*Batch) (err error) {
 		steps = append(steps, stepsOf(l.Station, l.entry.Body)...)
 		if account, card := loyalty.Subject(l.entry.Body); account == 0 && card != "" {
 			numbers = append(numbers, card)
+			steps = append(steps, givenSteps(l.Station, card)...)
 		}
 		switch b := l.entry.Body.(type) {
 		case loyalty.SaleClosed:
@@ -83,16 +85,23 @@ func (p *posting) readRecords() (err error) {
 // readLost finds the accounts of cards whose entries name an account that these books never began: see [FirstGiven].
 func (p *posting) readLost() error {
 	var numbers []loyalty.CardNumber
+	var steps []SaleStep
 	for i := range p.lines {
 		if l := &p.lines[i]; l.entry != nil && p.lost(l.Account) {
 			if _, card := loyalty.Subject(l.entry.Body); card != "" {
-				numbers = append(numbers, card)
+				numbers, steps = append(numbers, card), append(steps, givenSteps(l.Station, card)...)
 			}
 		}
 	}
 	if len(numbers) == 0 {
 		return nil
 	}
+	slices.SortFunc(steps, SaleStep.compare)
+	given, err := p.tx.Steps(slices.Compact(steps))
+	if err != nil {
+		return err
+	}
+	maps.Copy(p.steps, given)
 	cards, err := p.tx.Cards(sorted(numbers))
 	if err != nil {
 		return err

@@ -72,9 +72,7 @@ func (p *posting) restate(l *line, first *Line, step SaleStep) {
 		p.countAgain(l, first)
 		return
 	case step.Step == Given:
-		b, _ := l.entry.Body.(loyalty.CardIssued)
-		l.Account = p.cards[b.For].Account // not that of the customer who has the card
-		p.refuse(l, loyalty.CardTaken)
+		p.givenAgain(l)
 		return
 	}
 	l.Outcome, l.Reason = SetAside, fmt.Sprintf("%s otherwise before: %s", step, first)

@@ -62,6 +62,7 @@ func NewHandler(cfg Config) http.Handler {
 		"POST /v1/statement":           h.statement,
 		"GET /v1/forms":                h.forms,
 		"POST /v1/forms/show":          h.showForms,
+		"POST /v1/forms/destroy":       h.destroyForm,
 		"GET /v1/accounts":             h.accounts,
 		"POST /v1/account":             h.account,
 		"GET /v1/stations":             h.stations,
@@ -73,9 +74,9 @@ func NewHandler(cfg Config) http.Handler {
 		"GET /v1/alarms":               h.alarms,
 		"GET /v1/check":                h.check,
 		"POST /v1/programme":           h.publish,
-		"POST /v1/import/accounts":     h.importAccounts,
 		"GET /v1/programmes":           h.programmes,
 		"GET /v1/calendar":             h.calendar,
+		"POST /v1/import/accounts":     h.importAccounts,
 		"POST /v1/import/cards":        h.importCards,
 		"POST /v1/cards/set":           h.setCard,
 		"POST /v1/accounts/set":        h.setAccount,
@@ -147,7 +148,8 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &tooBig):
 		status, code = http.StatusRequestEntityTooLarge, "too_large"
-	case errors.Is(err, hq.ErrNoAccount), errors.Is(err, hq.ErrNoStation), errors.Is(err, loyalty.UnknownCard):
+	case errors.Is(err, hq.ErrNoAccount), errors.Is(err, hq.ErrNoStation), errors.Is(err, hq.ErrNoForm), errors.Is(err, loyalty.UnknownCard),
+		errors.Is(err, errNoVersion):
 		status, code = http.StatusNotFound, "not_found"
 	case errors.Is(err, hq.ErrDiffers):
 		status, code = http.StatusConflict, "differs"
@@ -155,9 +157,9 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, code = http.StatusConflict, "refused"
 	case errors.Is(err, hq.ErrOldProgramme):
 		status, code = http.StatusConflict, "old_programme"
-	case errors.Is(err, loyalty.ErrProgramme):
 	case errors.Is(err, hq.ErrOtherProgramme):
 		status, code = http.StatusConflict, "other_programme"
+	case errors.Is(err, loyalty.ErrProgramme):
 		status, code = http.StatusBadRequest, "programme"
 	case errors.Is(err, loyalty.BadRequest), errors.Is(err, loyalty.ErrAmount):
 		status, code = http.StatusBadRequest, "bad_request"

@@ -178,6 +178,17 @@ func (c *Client) FormsOf(ctx context.Context, q AccountQuery) (out []Form, err e
 	return out, err
 }
 
+// FormOf is one form, sealed, by its hash in hexadecimal.
+func (c *Client) FormOf(ctx context.Context, hash string) (out []Form, err error) {
+	err = c.post(ctx, "/v1/forms/show", FormQuery{Hash: hash}, &out)
+	return out, err
+}
+
+// DestroyForm destroys a form that belongs to no account.
+func (c *Client) DestroyForm(ctx context.Context, q FormDestruction) (out Form, err error) {
+	return out, c.post(ctx, "/v1/forms/destroy", q, &out)
+}
+
 // Stations gives fn every station.
 func (c *Client) Stations(ctx context.Context, fn func(Station) error) error {
 	return pages(ctx, c, "/v1/stations", func(s Station) url.Values { return afterNumber(s.ID) }, fn)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -19,7 +20,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) error {
 	return h.lines(w, r, h.Catalogue.Lines, func(*Line) bool { return true })
 }
 
-// RefusedCard is the rule under which alerts tell of cards that were given out and may not be.
+// RefusedCard is the rule under which alerts tell of cards that were given out and may not be, and of what was sold to them.
 const RefusedCard = "card-refused"
 
 // Rule is what an alert was raised for; empty for what is none.
@@ -27,7 +28,7 @@ func (l *Line) Rule() string {
 	switch {
 	case !l.Alert || l.Entry == nil:
 		return ""
-	case l.Entry.Kind == "card_issued":
+	case l.Entry.Kind == "card_issued", strings.HasPrefix(l.Reason, string(loyalty.CardTaken)):
 		return RefusedCard
 	case l.Entry.Kind == "shift_closed":
 		return loyalty.AlertShiftDiffers

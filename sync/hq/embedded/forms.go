@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -108,19 +109,31 @@ func (t *tx) saveForms(c *hq.Changes) error {
 			return err
 		}
 	}
-	if len(c.Forgotten) > 0 {
-		if err := t.toScrub(); err != nil {
+	return t.destroyForms(c)
+}
+
+// destroyForms leaves the hashes of forms, and has what was sealed written over.
+func (t *tx) destroyForms(c *hq.Changes) error {
+	if len(c.Forgotten)+len(c.Destroyed) == 0 {
+		return nil
+	}
+	if err := t.toScrub(); err != nil {
+		return err
+	}
+	hashes := slices.Clone(c.Destroyed)
+	for _, account := range c.Forgotten {
+		hashes = append(hashes, t.hashesOf(account, 1<<31-1)...)
+	}
+	for _, h := range hashes {
+		f, err := t.form(h)
+		if err != nil || f == nil || f.Sealed == nil {
+			return errors.Join(err, fmt.Errorf("%w: form %x is to be destroyed and is not there", ErrCorrupt, h[:]))
+		}
+		if err := t.put(bForm, slices.Clone(h[:]), nil); err != nil {
 			return err
 		}
-	}
-	for _, account := range c.Forgotten {
-		for _, h := range t.hashesOf(account, 1<<31-1) {
-			if err := t.put(bForm, slices.Clone(h[:]), nil); err != nil {
-				return err
-			}
-			if err := t.delete(bFormOf, formKey(account, h)); err != nil {
-				return err
-			}
+		if err := t.delete(bFormOf, formKey(f.Account, h)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package hqtest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
@@ -17,6 +18,9 @@ func runForms(t *testing.T, newLab func(tb testing.TB) Lab) {
 		run  func(*Bench)
 	}{
 		{"form of what was not read", testFormOfUnread},
+		{"number given out twice", testTwoCards},
+		{"number of an imported card given out", testCardOfAnother},
+		{"number given out twice, after an older copy", testTwoCardsRestored},
 		{"form missing of what was not read", testFormMissingOfUnread},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(NewBench(t, newLab(t))) })
@@ -92,4 +96,122 @@ func testFormMissingOfUnread(b *Bench) {
 	b.Raised()
 	b.retries(17, hq.Retried{Tried: 1, Applied: 1})
 	b.Raised(hq.FormAlarm)
+}
+
+// takenAside expects that entries of a batch were set aside since their card is somebody else's, and alerts to say where
+// the station gave it out.
+func (b *Bench) takenAside(r *hq.Receipt, given loyalty.Seq, want ...loyalty.Seq) {
+	b.Helper()
+	var got []loyalty.Seq
+	place := hq.Place{Station: 18, Epoch: 1, Seq: given}.String()
+	for _, e := range r.SetAside {
+		if got = append(got, e.Seq); !strings.HasPrefix(e.Reason, string(loyalty.CardTaken)) || e.Seq != given && !strings.Contains(e.Reason, place) {
+			b.Errorf("entry %d: %s", e.Seq, e.Reason)
+		}
+	}
+	if !slices.Equal(got, want) {
+		b.Fatalf("set aside are %v, want %v", got, want)
+	}
+	lines, err := b.Store.AlertLines(context.Background(), 0, 100)
+	b.ok(err)
+	alerts := 0
+	for _, l := range lines {
+		if l.Station == 18 && slices.Contains(want, l.Seq) {
+			alerts++
+		}
+	}
+	if alerts != len(want) {
+		b.Errorf("%d alerts, want %d", alerts, len(want))
+	}
+}
+
+// testTwoCards: two stations gave out one number while headquarters was away. What the second one sold to it by the number
+// alone goes to neither customer: it is set aside for a person, whenever it comes, and the second form is kept.
+func testTwoCards(b *Bench) {
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	g := b.Greets(k, good)
+	j.Issue(newCard, loyalty.MainCard, "", false, "form of the first")
+	j.Append(j.Sale(0, newCard, 0, 100))
+	k.Issue(newCard, loyalty.MainCard, "", false, "form of the second")
+	sale := k.Sale(0, newCard, 0, 777)
+	op := k.Append(sale)
+	k.Append(Refund(op, &sale, "r1", 1000, 5, 0))
+	b.Posts(j.All())
+	b.takenAside(&b.Posts(k.Batch(1, 2)).Receipts[0], 1, 1, 2)
+	b.Reopen()
+	k.Append(k.Sale(0, newCard, 0, 5))
+	k.Append(loyalty.SaleOpened{Sale: "pump", Card: newCard, Receipt: Receipt()})
+	k.Append(k.Sale(0, secondCard, 0, 5)) // another number has nothing to do with it
+	r := b.Posts(k.Batch(3, 6))
+	if r.Counts != [4]int{hq.NoAccount: 1, hq.SetAside: 3} || r.Receipts[0].SetAside[2].Reason != string(loyalty.UnknownCard) {
+		b.Fatalf("%v %+v", r.Counts, r.Receipts)
+	}
+	r.Receipts[0].SetAside = r.Receipts[0].SetAside[1:2] // the refund follows its sale
+	b.takenAside(&r.Receipts[0], 1, 4)
+	first, _ := b.has(newCard)
+	b.Holds(first.Account, 100)
+	if items, _ := b.Drain(18, g.Stream); len(items) != 0 {
+		b.Fatalf("the second station is told of the first customer: %v", items)
+	}
+	if s := b.strays(); len(s) != 1 || string(s[0].Sealed) != "form of the second" || s[0].Card != newCard || s[0].From != (hq.Place{Station: 18, Epoch: 1, Seq: 1}) {
+		b.Fatalf("%+v", s)
+	}
+	back := k.Clone() // the second station forgot it all, and does it again
+	back.Begin(2)
+	back.Boot[1]++
+	b.Greets(back, good)
+	back.Issue(newCard, loyalty.MainCard, "", false, "")
+	back.Append(back.Sale(0, newCard, 0, 9))
+	if r := b.Posts(back.All()); r.Counts != [4]int{hq.SetAside: 2} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.retries(0, hq.Retried{Tried: 7})
+	third := NewJournal(b, 19) // which gave nothing out: its customer is the first
+	b.Greets(third, good)
+	third.Append(third.Sale(0, newCard, 0, 50))
+	b.Posts(third.All())
+	b.Holds(first.Account, 150)
+	b.Raised()
+}
+
+// testCardOfAnother: the same where the number is that of a card which was brought in.
+func testCardOfAnother(b *Bench) {
+	b.Bring(Account(5, 10))
+	_, err := b.ImportCards(context.Background(), []loyalty.Card{Card(newCard, 5)})
+	b.ok(err)
+	k := NewJournal(b, 18)
+	b.Greets(k, good)
+	k.Issue(newCard, loyalty.MainCard, "", false, "form")
+	b.Posts(k.All())
+	k.Append(k.Sale(0, newCard, 0, 777))
+	b.takenAside(&b.Posts(k.Batch(2, 2)).Receipts[0], 1, 2)
+	b.Holds(5, 10)
+}
+
+// testTwoCardsRestored: when an older copy was put back, the number may be the other customer's. What the first station
+// wrote for its own, whose account is lost, does not go there.
+func testTwoCardsRestored(b *Bench) {
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	b.ok(b.Store.Close())
+	b.Lab.Save(b)
+	b.open()
+	k.Issue(newCard, loyalty.MainCard, "", false, "")
+	b.Posts(k.All())
+	was, _ := b.has(newCard)
+	k.Append(k.Sale(was.Account, newCard, 0, 100))
+	b.Posts(k.All())
+	b.ok(b.Store.Close())
+	b.Lab.Restore(b)
+	b.Clock = b.Clock.Add(60_000_000_000)
+	b.open()
+	j.Issue(newCard, loyalty.MainCard, "", false, "")
+	b.Greets(j, good)
+	b.Posts(j.All())
+	b.Greets(k, good)
+	b.takenAside(&b.Posts(k.All()).Receipts[0], 1, 1, 2)
+	now, _ := b.has(newCard)
+	b.Holds(now.Account, 0)
 }

@@ -120,7 +120,7 @@ func testNewCustomer(b *Bench) {
 	b.CheckAll()
 }
 
-// testJoin: cards join an account as far as the programme goes, and additional ones redeem once the owner has said so.
+// testJoin: cards join an account as far as the programme goes, and redeem once the owner has said so.
 func testJoin(b *Bench) {
 	ctx := context.Background()
 	_, err := b.Publish(ctx, fewCards(1))
@@ -142,7 +142,7 @@ func testJoin(b *Bench) {
 	}
 	one, _ := b.has(newCard)
 	two, _ := b.has(secondCard)
-	if one.Account != 5 || one.MayRedeem || one.Kind != loyalty.AdditionalCard || two.Account != 5 || !two.MayRedeem || two.Kind != loyalty.VirtualCard {
+	if one.Account != 5 || one.MayRedeem || one.Kind != loyalty.AdditionalCard || two.Account != 5 || two.MayRedeem || two.Kind != loyalty.VirtualCard {
 		b.Fatalf("%+v %+v", one, two)
 	}
 	if f := b.formsOf(5); !slices.Equal(f, []string{"form"}) {
