@@ -52,7 +52,7 @@ func (b *Books) SetCard(ctx context.Context, number loyalty.CardNumber, c CardCh
 		if old.State == loyalty.Closed {
 			return fmt.Errorf("card %s: %w", number, ErrForGood)
 		}
-		limit, err := newCardLimit(o.tx)
+		limit, err := newCardLimit(o.tx, &b.programmes)
 		if err != nil {
 			return err
 		}
@@ -323,35 +323,23 @@ func (b *Books) Calendar(ctx context.Context) (offset time.Duration, err error) 
 // cardLimit counts the cards of accounts against what the programme lets them have.
 type cardLimit struct {
 	tx    Tx
-	rules *loyalty.CardRules
+	rules loyalty.CardRules
 	has   map[loyalty.AccountID]map[loyalty.CardKind]int
 }
 
 // maxCounted bounds the cards of an account that are counted.
 const maxCounted = 1000
 
-func newCardLimit(tx Tx) (*cardLimit, error) {
-	version, source, err := tx.Programme()
-	if err != nil {
-		return nil, err
-	}
-	l := &cardLimit{tx: tx, rules: &loyalty.CardRules{}, has: map[loyalty.AccountID]map[loyalty.CardKind]int{}}
-	if version == 0 {
-		return l, nil
-	}
-	p, err := loyalty.ParseProgramme(source)
-	if err != nil {
-		return nil, err
-	}
-	l.rules = &p.Cards
-	return l, nil
+func newCardLimit(tx Tx, programmes *Programmes) (*cardLimit, error) {
+	rules, err := programmes.cardRules(tx)
+	return &cardLimit{tx: tx, rules: rules, has: map[loyalty.AccountID]map[loyalty.CardKind]int{}}, err
 }
 
 // add counts a card that comes or becomes another; old is the zero value for one that was not there. A card that is
 // closed counts nowhere. What was there before the programme's limit stays: only more is refused.
 func (l *cardLimit) add(card, old loyalty.Card) error {
 	counts := func(c loyalty.Card) bool { return c.Number != "" && c.State != loyalty.Closed }
-	if *l.rules == (loyalty.CardRules{}) || counts(card) == counts(old) && (card.Kind == old.Kind || !counts(card)) {
+	if l.rules == (loyalty.CardRules{}) || counts(card) == counts(old) && (card.Kind == old.Kind || !counts(card)) {
 		return nil
 	}
 	has := l.has[card.Account]

@@ -75,7 +75,7 @@ func (a *Act) message() ([]byte, error) {
 }
 
 // MaxAct bounds the file of an act, in bytes.
-const MaxAct = 4 << 20
+const MaxAct = 16 << 20
 
 // VerifyAct reads the file of an act and returns it if the key has signed it, and [ErrAct] otherwise. How the file is
 // indented does not matter.

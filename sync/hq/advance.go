@@ -145,7 +145,7 @@ func (d *due) any() bool { return d.advances || d.burns }
 // newDue works out what is due for an account, and changes nothing.
 func newDue(r *loyalty.Record, p *loyalty.Programme, through, at loyalty.Instant) due {
 	a := &r.Account
-	d := due{through: through, burns: a.State == loyalty.Closed && burnable(r)}
+	d := due{through: through, burns: a.State == loyalty.Closed && burnable(r, at)}
 	if through <= a.Advanced {
 		return d
 	}
@@ -179,18 +179,30 @@ func forgettable(r *loyalty.Record, at loyalty.Instant) bool {
 	return len(kept.Account.Lots) < len(r.Account.Lots) || gone > fewTallies || gone > 0 && len(kept.Account.Tallies) == 0
 }
 
-// burnable tells whether a closed account has something that no station holds rights to.
-func burnable(r *loyalty.Record) bool {
-	return r.Account.Held() > r.Outstanding() || len(r.Account.Tallies) > 0
+// live is what the account's lots hold that has not expired. What has is told by [Books.Advance], once, and stays a while
+// for sales that stations reserved before.
+func live(a *loyalty.Account, at loyalty.Instant) (sum loyalty.Points) {
+	for _, l := range a.Lots {
+		if l.Live(at) {
+			sum += l.Amount
+		}
+	}
+	return sum
 }
 
-// burn takes the points of a closed account that no station holds rights to, and what was counted for it.
+// burnable tells whether a closed account has something that no station holds rights to.
+func burnable(r *loyalty.Record, at loyalty.Instant) bool {
+	return live(&r.Account, at) > r.Outstanding() || len(r.Account.Tallies) > 0
+}
+
+// burn takes the points of a closed account that no station holds rights to, and what was counted for it. Points that have
+// expired are not burned: they are gone already.
 func (o *own) burn(r *loyalty.Record, by By) (loyalty.Points, error) {
-	if !burnable(r) {
+	if !burnable(r, o.at) {
 		return 0, nil
 	}
 	body := loyalty.AccountBurned{
-		Account: r.Account.ID, Burned: max(0, r.Account.Held()-r.Outstanding()), Reason: by.Reason, Operator: by.Operator,
+		Account: r.Account.ID, Burned: max(0, live(&r.Account, o.at)-r.Outstanding()), Reason: by.Reason, Operator: by.Operator,
 	}
 	return body.Burned, o.write(body, SaleStep{})
 }

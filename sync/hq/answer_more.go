@@ -72,13 +72,16 @@ func (q *asking) owner(closed *Line, sale *loyalty.SaleClosed) error {
 	return q.fill(&Ask{}, loyalty.Card{}, records[closed.Account])
 }
 
-// history answers with a page of what was done with an account. A page may have few operations, or none, and another
-// behind it.
+// history answers with a page of what was done with an account, without the reasons that operators wrote. A page may have
+// few operations, or none, and another behind it.
 func (q *asking) history(account loyalty.AccountID, h *AskHistory) (err error) {
 	page := &pb.HistoryPage{}
 	q.Answer.History = page
 	size := q.Answer.SizeVT()
 	page.Next, err = readHistory(q.tx, account, h, func(_ uint64, o *loyalty.Operation) bool {
+		if o.Station == Own {
+			o.Reason = "" // an operator's words are not for counters
+		}
 		m := wire.FromOperation(o)
 		n := m.SizeVT() + 8
 		if size+n > maxItem {

@@ -19,57 +19,91 @@ type Closing struct {
 	Forgotten bool
 }
 
+// The bounds of the cards of an account that is closed: in all, and in one transaction, so that stations' questions wait no
+// longer than for a small batch.
+const (
+	maxClosed   = 5000
+	closedGroup = 500
+)
+
 // CloseAccount closes an account and its cards for good and burns the points that no station holds rights to; the rest
 // burns when the rights have come back or the sales they were for have been posted, see [Books.Advance]. Closed again, it
-// only burns what can be burned by now.
+// only burns what can be burned by now, and closes cards that it was interrupted before. An account with more than 5000
+// cards is refused.
 func (b *Books) CloseAccount(ctx context.Context, id loyalty.AccountID, by By) (c Closing, err error) {
 	if err := by.Check(); err != nil {
 		return c, err
 	}
-	err = b.own(ctx, func(o *own) error {
-		c = Closing{Account: id}
-		cards, err := o.tx.CardsOf(id, maxCounted)
+	var burned loyalty.Points
+	for more := true; more; {
+		err := b.own(ctx, func(o *own) (err error) {
+			c, more, err = o.close(id, by)
+			return err
+		})
 		if err != nil {
-			return err
+			return Closing{}, err
 		}
-		if err := o.load(nil, []loyalty.AccountID{id}); err != nil {
-			return err
-		}
-		r, err := o.record(id)
-		if err != nil {
-			return err
-		}
-		if r.Account.State != loyalty.Closed {
-			body := loyalty.AccountChanged{
-				Account: id, State: loyalty.Closed, Joined: r.Account.Joined, RedeemOn: r.Account.RedeemOn, Reason: by.Reason, Operator: by.Operator,
-			}
-			if err := o.write(body, SaleStep{}); err != nil {
-				return err
-			}
-		}
-		if err := o.closeCards(cards, by); err != nil {
-			return err
-		}
-		c.Cards = cards
-		c.Burned, err = o.burn(r, by)
-		c.Left = r.Account.Held()
-		return err
-	})
-	return c, err
+		burned += c.Burned
+	}
+	c.Burned = burned
+	return c, nil
 }
 
-// closeCards closes cards that are not closed yet.
-func (o *own) closeCards(cards []loyalty.Card, by By) error {
+// close closes an account, and some of its cards; more if there are others.
+func (o *own) close(id loyalty.AccountID, by By) (c Closing, more bool, err error) {
+	c = Closing{Account: id}
+	if c.Cards, err = allCards(o.tx, id); err != nil {
+		return c, false, err
+	}
+	if err := o.load(nil, []loyalty.AccountID{id}); err != nil {
+		return c, false, err
+	}
+	r, err := o.record(id)
+	if err != nil {
+		return c, false, err
+	}
+	if r.Account.State != loyalty.Closed {
+		body := loyalty.AccountChanged{
+			Account: id, State: loyalty.Closed, Joined: r.Account.Joined, RedeemOn: r.Account.RedeemOn, Reason: by.Reason, Operator: by.Operator,
+		}
+		if err := o.write(body, SaleStep{}); err != nil {
+			return c, false, err
+		}
+	}
+	if more, err = o.closeCards(c.Cards, by); err != nil {
+		return c, false, err
+	}
+	c.Burned, err = o.burn(r, by)
+	c.Left = live(&r.Account, o.at)
+	return c, more, err
+}
+
+// allCards are the cards of an account that is closed.
+func allCards(tx Tx, id loyalty.AccountID) ([]loyalty.Card, error) {
+	cards, err := tx.CardsOf(id, maxClosed+1)
+	if err == nil && len(cards) > maxClosed {
+		err = fmt.Errorf("%w: account %d has more than %d cards, more than an act states: block it, and close its cards one by one", loyalty.BadRequest, id, maxClosed)
+	}
+	return cards, err
+}
+
+// closeCards closes cards that are not closed yet, at most so many at once; more if others are left.
+func (o *own) closeCards(cards []loyalty.Card, by By) (more bool, err error) {
+	closed := 0
 	for i := range cards {
-		if cards[i].State == loyalty.Closed {
+		switch {
+		case cards[i].State == loyalty.Closed:
 			continue
+		case closed == closedGroup:
+			return true, nil
 		}
 		cards[i].State = loyalty.Closed
 		if err := o.setCard(cards[i], by); err != nil {
-			return err
+			return false, err
 		}
+		closed++
 	}
-	return nil
+	return false, nil
 }
 
 // maxForms bounds the forms that one forgetting destroys, and its entry names.
@@ -98,7 +132,7 @@ func (b *Books) Forget(ctx context.Context, id loyalty.AccountID, by By) (c Clos
 		if err != nil {
 			return err
 		}
-		c.Forms, c.Left = min(len(forms), maxForms), r.Account.Held()
+		c.Forms, c.Left = min(len(forms), maxForms), live(&r.Account, o.at)
 		before, err := o.forgotten(id)
 		if err != nil || before && len(forms) == 0 {
 			return err
@@ -169,8 +203,8 @@ func (b *Books) Act(ctx context.Context, c Catalogue, id loyalty.AccountID) (*Ac
 		case r.Account.State != loyalty.Closed:
 			return fmt.Errorf("%w: account %d is not closed", loyalty.BadRequest, id)
 		}
-		a.Left = r.Account.Held().String()
-		cards, err := tx.CardsOf(id, maxCounted)
+		a.Left = live(&r.Account, b.Now()).String()
+		cards, err := allCards(tx, id)
 		if err != nil {
 			return err
 		}

@@ -116,7 +116,7 @@ func (b *Books) ImportCards(ctx context.Context, cards []loyalty.Card) (n Import
 	var touched []loyalty.StationID
 	err = b.cfg.Store.Update(ctx, func(tx Tx) error {
 		n = Imported{}
-		c, err := importCards(tx, cards, numbers, ids, &n)
+		c, err := importCards(tx, &b.programmes, cards, numbers, ids, &n)
 		if err != nil || c.empty() {
 			return err
 		}
@@ -131,7 +131,9 @@ func (b *Books) ImportCards(ctx context.Context, cards []loyalty.Card) (n Import
 	return n, err
 }
 
-func importCards(tx Tx, cards []loyalty.Card, numbers []loyalty.CardNumber, ids []loyalty.AccountID, n *Imported) (*Changes, error) {
+func importCards(
+	tx Tx, programmes *Programmes, cards []loyalty.Card, numbers []loyalty.CardNumber, ids []loyalty.AccountID, n *Imported,
+) (*Changes, error) {
 	there, err := tx.Cards(numbers)
 	if err != nil {
 		return nil, err
@@ -144,7 +146,7 @@ func importCards(tx Tx, cards []loyalty.Card, numbers []loyalty.CardNumber, ids 
 	if err != nil {
 		return nil, err
 	}
-	limit, err := newCardLimit(tx)
+	limit, err := newCardLimit(tx, programmes)
 	if err != nil {
 		return nil, err
 	}

@@ -240,6 +240,7 @@ func Run(t *testing.T, newLab func(tb testing.TB) Lab) {
 	runOwn(t, newLab)
 	runCounter(t, newLab)
 	runForms(t, newLab)
+	runClosing(t, newLab)
 	runGuard(t, newLab)
 	t.Run("model", func(t *testing.T) { testModel(t, newLab) })
 }
