@@ -93,6 +93,11 @@ func (t *txn) refundBooks(r *loyalty.RefundRequest, elsewhere *loyalty.SaleElsew
 	if err := b.Hear(r.Sale, elsewhere); err != nil {
 		return b, 0, err
 	}
+	if b.Sale != nil && b.Sale.Quote.Step == 0 { // headquarters' word of a sale does not tell it
+		if p := t.rules.version(b.Sale.Quote.Programme); p != nil {
+			b.Sale.Quote.Step = p.Step
+		}
+	}
 	switch known := b.Sale != nil && (b.Sale.Close != nil || b.Sale.Station == 0); {
 	case !known && elsewhere == nil && (b.Sale != nil || origin != t.st.station):
 		return b, 0, fmt.Errorf("refund sale %s: %w", saleKey{origin, r.Sale}, loyalty.Offline)

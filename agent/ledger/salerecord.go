@@ -139,7 +139,7 @@ func parseReceipt(b []byte) (loyalty.Receipt, error) {
 func quoteMessage(q *loyalty.Quote) *ledgerpb.Quote {
 	m := &ledgerpb.Quote{
 		Programme: q.Programme, Total: int64(q.Total), Redeem: int64(q.Redeem), Discount: int64(q.Discount), Pay: int64(q.Pay),
-		Earn: int64(q.Earn), Form: uint32(q.Form), MaxRedeem: int64(q.MaxRedeem),
+		Earn: int64(q.Earn), Form: uint32(q.Form), MaxRedeem: int64(q.MaxRedeem), Step: int64(q.Step),
 	}
 	for _, k := range q.Lines {
 		m.Lines = append(m.Lines, int64(k))
@@ -169,6 +169,7 @@ func parseQuote(m *ledgerpb.Quote) loyalty.Quote {
 	q := loyalty.Quote{
 		Programme: m.Programme, Total: loyalty.Kopecks(m.Total), Redeem: loyalty.Points(m.Redeem), Discount: loyalty.Kopecks(m.Discount),
 		Pay: loyalty.Kopecks(m.Pay), Earn: loyalty.Points(m.Earn), Form: loyalty.FiscalForm(m.Form & 0xff), MaxRedeem: loyalty.Points(m.MaxRedeem),
+		Step: loyalty.Points(max(m.Step, 0)),
 	}
 	for _, k := range m.Lines {
 		q.Lines = append(q.Lines, loyalty.Kopecks(k))

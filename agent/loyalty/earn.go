@@ -7,7 +7,7 @@ import (
 
 // earning works out what one receipt earns. Each source of points (all rules together, then each campaign) rounds down
 // to the programme's step by itself, limits then cut from the last source to the first, and only then the points are
-// divided over the lines.
+// divided over the lines, in multiples of the step: each rule's own to its own lines.
 type earning struct {
 	p *Programme
 	c *Case
@@ -33,8 +33,8 @@ type earning struct {
 
 // ruled is what one rule gave.
 type ruled struct {
-	base   int64 // of all lines it covers
-	capped int64 // of that, what its caps leave
+	capped int64 // of what all lines come to that it covers, what its caps leave
+	points Points
 }
 
 // grant is the points of one source.
@@ -169,8 +169,8 @@ func (e *earning) byRules() {
 			e.explain(Step{Kind: CapStep, Name: rule.Name, Unit: rule.Kind, Base: base, Per: capped})
 		}
 		rule.AtMost.each(func(k period, _ int64) { e.count(Counter("rule:"+rule.Name+":"+periodNames[k]), k, capped) })
-		e.rules[j] = ruled{base, capped}
 		points := rule.give(capped, e.tier)
+		e.rules[j] = ruled{capped, points}
 		sum += points
 		e.explainRule(rule, j, capped, points)
 	}
@@ -275,53 +275,80 @@ func (e *earning) putLot(l Lot) {
 	e.q.Lots = append(e.q.Lots, l)
 }
 
-// divide spreads the points of a source over the lines that they were earned on.
+// divide spreads the points of a source over the lines that they were earned on, in multiples of the programme's step.
 func (e *earning) divide(g *grant) {
-	if g.points == 0 {
-		return
+	switch {
+	case g.points == 0:
+	case g.campaign == nil:
+		e.divideRules(g)
+	default:
+		e.divideCampaign(g)
 	}
-	clear(e.weights)
-	if g.campaign == nil || g.campaign.Multiply > 0 {
-		e.weighRules(g)
-	}
-	kind := Goods
-	if g.campaign != nil && g.campaign.Per > 0 {
-		kind = g.campaign.PerKind
-	}
-	if !slices.ContainsFunc(e.weights, func(w int64) bool { return w > 0 }) {
-		for _, i := range g.lines {
-			e.weights[i] = e.base(int(i), kind)
-		}
-	}
-	divide(e.q.LineEarn, int64(g.points), e.weights)
 }
+
+// ownUnit is what one hundredth of a point weighs where lines are weighed by what they earn: so much that all lines of a
+// receipt together weigh something if they earn anything.
+const ownUnit = 1_000_000
 
 // maxWeight bounds the weight of a line, so that the weights of all lines still add up in an int64.
 const maxWeight = math.MaxInt64 / MaxLines
 
-// weighRules weighs lines by what the rules give for each, in millionths of a hundredth of a point: so fine that all
-// lines of a receipt together weigh something if they earn anything.
-func (e *earning) weighRules(g *grant) {
+// divideRules gives each rule's own points to the lines that it covers.
+func (e *earning) divideRules(g *grant) {
+	n := len(e.rules)
+	shares, weights := make([]Points, n), make([]int64, n)
 	for j := range e.rules {
-		rule, r := &e.p.Earn[j], e.rules[j]
-		if r.capped == 0 {
+		weights[j] = int64(e.rules[j].points)
+	}
+	divideOwn(shares, g.points, e.p.Step, weights, int64(e.p.Step))
+	for j, share := range shares {
+		if share == 0 {
 			continue
 		}
-		part := e.portion(setOf(rule.Tenders) & g.tenders())
-		weigh := func(i int) {
-			if b := e.base(i, rule.Kind); b != 0 && rule.covers(&e.c.Receipt.Lines[i]) {
-				w := part.of(mulDiv(b, int64(rule.rate(e.tier))*1_000_000, rule.Per))
-				e.weights[i] = min(e.weights[i]+min(w, maxWeight), maxWeight)
+		clear(e.weights)
+		for i := range e.c.Receipt.Lines {
+			e.weigh(i, j, allTenders)
+		}
+		divideOwn(e.q.LineEarn, share, e.p.Step, e.weights, int64(e.p.Step)*ownUnit)
+	}
+}
+
+// divideCampaign gives a campaign's points to the lines that it covers: by what they add to each where that is known, and
+// fixed ones by what money paid for.
+func (e *earning) divideCampaign(g *grant) {
+	m := g.campaign
+	clear(e.weights)
+	part := e.portion(g.tenders())
+	for _, i := range g.lines {
+		switch {
+		case m.Multiply > 0:
+			for j := range e.rules {
+				e.weigh(int(i), j, g.tenders())
 			}
+			e.weights[i] = min(mulDiv(e.weights[i], m.Multiply-100, 100), maxWeight)
+		case m.Per > 0:
+			e.weights[i] = min(part.of(mulDiv(e.base(int(i), m.PerKind), int64(m.Points)*ownUnit, m.Per)), maxWeight)
 		}
-		if g.campaign == nil {
-			for i := range e.c.Receipt.Lines {
-				weigh(i)
-			}
-		}
-		for _, i := range g.lines {
-			weigh(int(i))
-		}
+	}
+	if slices.ContainsFunc(e.weights, func(w int64) bool { return w > 0 }) {
+		divideOwn(e.q.LineEarn, g.points, e.p.Step, e.weights, int64(e.p.Step)*ownUnit)
+		return
+	}
+	for _, i := range g.lines {
+		e.weights[i] = e.base(int(i), Goods)
+	}
+	divide(e.q.LineEarn, g.points, e.p.Step, e.weights)
+}
+
+// weigh adds to a line's weight what a rule gives for it, as far as some tenders pay.
+func (e *earning) weigh(i, j int, tenders tenderSet) {
+	rule := &e.p.Earn[j]
+	if e.rules[j].capped == 0 || !rule.covers(&e.c.Receipt.Lines[i]) {
+		return
+	}
+	if b := e.base(i, rule.Kind); b != 0 {
+		w := e.portion(setOf(rule.Tenders) & tenders).of(mulDiv(b, int64(rule.rate(e.tier))*ownUnit, rule.Per))
+		e.weights[i] = min(e.weights[i]+min(w, maxWeight), maxWeight)
 	}
 }
 

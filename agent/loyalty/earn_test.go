@@ -213,12 +213,99 @@ func TestEarningIsWhatTheRulesGive(t *testing.T) {
 				t.Fatalf("earns %s in lots of %s and lines of %s, want %s", q.Earn, booked(&q), lineEarned(&q), want)
 			}
 			for i, l := range r.Lines {
+				if q.LineEarn[i]%c.programme.Step != 0 {
+					t.Fatalf("line %d earns %s in steps of %s", i, q.LineEarn[i], c.programme.Step)
+				}
 				if q.LineEarn[i] > 0 && (l.Amount == 0 || slices.Contains(c.programme.NoEarn, l.Group)) {
 					t.Fatalf("line %d earns %s", i, q.LineEarn[i])
 				}
 			}
 			checkCaps(t, c)
 			c.at = c.at.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "hours later")) * time.Hour)
+		}
+	})
+}
+
+// wholePoints gives whole points, some of them for full units only.
+const wholePoints = `
+points: {step: 1}
+earn:
+  - {fuel: ["*"], points: 1, per_litres: 2, whole: true}
+  - {goods: ["*"], points: 1, per_roubles: 20, whole: true}
+campaigns:
+  - {name: coffee, from: 2026-03-01T00:00:00+03:00, until: 2026-04-01T00:00:00+03:00, goods: [coffee], points: 20, per_roubles: 100}
+  - {name: twice, from: 2026-04-01T00:00:00+03:00, until: 2026-05-01T00:00:00+03:00, multiply: 2}
+redeem: {step: 0.01}
+`
+
+func TestLinesEarnWhatTheRulesGiveThem(t *testing.T) {
+	water, tank := goods("water", 19_00), fuel("АИ-95", 2000, 120_00)
+	for name, tt := range map[string]struct {
+		at    loyalty.Instant
+		lines []loyalty.Line
+		want  []loyalty.Points
+	}{
+		"a rule that gives nothing":       {noon(1, 10), []loyalty.Line{water, tank}, []loyalty.Points{0, 1_00}},
+		"fractions of several rules":      {noon(1, 10), []loyalty.Line{goods("", 59_00), fuel("ДТ", 3999, 200_00)}, []loyalty.Points{2_00, 1_00}},
+		"lines that earn it together":     {noon(1, 10), []loyalty.Line{fuel("ДТ", 1000, 60_00), fuel("АИ-95", 1000, 60_00)}, []loyalty.Points{1_00, 0}},
+		"one that has it by itself":       {noon(1, 10), []loyalty.Line{goods("", 19_00), goods("", 60_00)}, []loyalty.Points{0, 3_00}},
+		"the larger part of what is over": {noon(1, 10), []loyalty.Line{goods("", 29_00), goods("", 35_00)}, []loyalty.Points{1_00, 2_00}},
+		"a campaign":                      {noon(3, 10), []loyalty.Line{goods("coffee", 104_00), goods("coffee", 3_00), tank}, []loyalty.Points{26_00, 0, 1_00}},
+		"a multiple":                      {noon(4, 10), []loyalty.Line{water, tank, goods("", 61_00)}, []loyalty.Points{1_00 + 1_00, 2_00, 3_00 + 3_00}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := receipt(tt.lines...)
+			q, err := programme(t, wholePoints).Price(loyalty.Case{Receipt: &r, At: tt.at})
+			if err != nil || !slices.Equal(q.LineEarn, tt.want) {
+				t.Errorf("lines earn %v of %s, want %v; %v", q.LineEarn, q.Earn, tt.want, err)
+			}
+		})
+	}
+}
+
+// Where nothing is cut each rule's points go to its own lines, and to each line what it has by itself, to a step.
+func TestNoLineEarnsForAnother(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := &loyalty.Programme{
+			Step: loyalty.Points(rapid.SampledFrom([]int64{1, 25, 1_00}).Draw(t, "step")), RedeemStep: 1, PointValue: 100, RedeemShare: 100_00,
+			Earn: []loyalty.EarnRule{
+				{Kind: loyalty.Fuel, Points: loyalty.Points(rapid.Int64Range(0, 300).Draw(t, "fuel")), Per: 1000},
+				{Kind: loyalty.Goods, Points: loyalty.Points(rapid.Int64Range(0, 300).Draw(t, "goods")), Per: 20_00},
+			},
+		}
+		r := drawReceipt(t, 10_000)
+		q, err := p.Price(loyalty.Case{Receipt: &r, At: noon(1, 10)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		within := func(what string, got loyalty.Points, base int64, rule loyalty.EarnRule) {
+			own := loyalty.Points(base * int64(rule.Points) / rule.Per)
+			least := own - own%p.Step
+			most := least
+			if base*int64(rule.Points)%(rule.Per*int64(p.Step)) != 0 {
+				most += p.Step
+			}
+			if got < least || got > most {
+				t.Fatalf("%s earns %s in steps of %s, %s by itself", what, got, p.Step, own)
+			}
+		}
+		for _, rule := range p.Earn {
+			var all loyalty.Points
+			var base int64
+			for i, l := range r.Lines {
+				if l.Kind != rule.Kind {
+					continue
+				}
+				x := int64(l.Amount)
+				if l.Kind == loyalty.Fuel {
+					if x = int64(l.Volume); l.Amount == 0 {
+						x = 0
+					}
+				}
+				all, base = all+q.LineEarn[i], base+x
+				within(fmt.Sprint("line ", i+1), q.LineEarn[i], x, rule)
+			}
+			within(rule.Kind.String(), all, base, rule)
 		}
 	})
 }

@@ -129,7 +129,7 @@ func (l *life) refund(t *rapid.T) {
 }
 
 // plainGiven is what all refunds of a sale come to, worked out line by line: money and points that paid go back rounded down,
-// points that were earned are taken rounded up, and when nothing is left exactly all of it.
+// points that were earned are taken in whole steps rounded up, and when nothing is left exactly all of it.
 func plainGiven(s *loyalty.Sale) (g given) {
 	q := &s.Quote
 	var discount int64
@@ -151,7 +151,11 @@ func plainGiven(s *loyalty.Sale) (g given) {
 		back := int64(q.Lines[i])
 		clawed := int64(q.LineEarn[i])
 		if part != of {
-			back, clawed = back*part/of, (clawed*part+of-1)/of
+			up := (clawed*part + of - 1) / of
+			for up%int64(q.Step) != 0 {
+				up++
+			}
+			back, clawed = back*part/of, min(clawed, up)
 		}
 		discount += back
 		g.clawed += loyalty.Points(clawed)

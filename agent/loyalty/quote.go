@@ -1,7 +1,6 @@
 package loyalty
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -17,7 +16,8 @@ type Quote struct {
 	Lines     []Kopecks // of it, what falls on each line; they add up to Discount exactly
 	Pay       Kopecks   // left to pay with money
 	Earn      Points    // all that is earned, claims included
-	LineEarn  []Points  // of it, what each line earned; they add up to Earn exactly
+	LineEarn  []Points  // of it, what each line earned; they add up to Earn exactly, and each is a multiple of Step
+	Step      Points    // points are earned in multiples of this; zero: not known
 	Lots      []Lot     // how Earn will be booked, without the claims; sorted as they are redeemed
 	Claims    []Claim   // what promo codes give, once per account
 	Counted   []Tally   // what the receipt adds to the account's counters
@@ -89,7 +89,7 @@ type Case struct {
 // to what is left to pay.
 func (p *Programme) Price(c Case) (Quote, error) {
 	r := c.Receipt
-	q := Quote{Programme: p.Version, Form: p.Form, Total: r.Total()}
+	q := Quote{Programme: p.Version, Form: p.Form, Step: p.Step, Total: r.Total()}
 	caps := make([]int64, len(r.Lines), 3*len(r.Lines)) // one allocation for all that there is one of for each line
 	limit := p.limit(r, caps)
 	q.MaxRedeem = p.roundRedeem(min(limit, c.Available))
@@ -112,7 +112,7 @@ func (p *Programme) Price(c Case) (Quote, error) {
 	q.Redeem = c.Redeem
 	q.Discount = p.money(c.Redeem)
 	q.Lines, q.LineEarn = make([]Kopecks, len(r.Lines)), make([]Points, len(r.Lines))
-	divide(q.Lines, int64(q.Discount), caps)
+	divide(q.Lines, q.Discount, 1, caps)
 	q.Pay = q.Total - q.Discount
 	if err := r.checkPaid(q.Pay); err != nil {
 		return Quote{}, err
@@ -154,53 +154,6 @@ func (p *Programme) roundRedeem(x Points) Points { return x - x%p.RedeemStep }
 // money is what points pay.
 func (p *Programme) money(x Points) Kopecks {
 	return Kopecks(mulDiv(int64(x), int64(p.PointValue), 100))
-}
-
-// divide adds an amount to out in proportion to weights: each part is rounded down, and the units left over go to the
-// largest remainders, earlier ones first. No part exceeds its weight as long as the amount does not exceed their sum.
-// With no weight at all nothing is divided.
-func divide[T ~int64](out []T, amount int64, weights []int64) {
-	var sum int64
-	last, several := -1, false
-	for i, w := range weights {
-		if w > 0 {
-			sum += w
-			several = last >= 0
-			last = i
-		}
-	}
-	if amount == 0 || last < 0 {
-		return
-	}
-	if !several {
-		out[last] += T(amount)
-		return
-	}
-	left := amount
-	type part struct {
-		line int
-		rest uint64
-	}
-	var few [64]part
-	parts := few[:0]
-	for i, w := range weights {
-		if w == 0 {
-			continue
-		}
-		x := mulDiv(w, amount, sum)
-		out[i] += T(x)
-		left -= x
-		if rest := remainder(uint64(w), uint64(amount), uint64(sum)); rest > 0 {
-			parts = append(parts, part{i, rest})
-		}
-	}
-	if left == 0 {
-		return
-	}
-	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.rest, a.rest) })
-	for _, x := range parts[:left] {
-		out[x.line]++
-	}
 }
 
 // among tells whether a list of codes and groups names the line.

@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -11,7 +12,8 @@ import (
 // follows from how much of each line is refunded in all, by this refund and those before it:
 //
 //   - the line's discount goes back in proportion, rounded down; the customer gets the rest of the amount as money;
-//   - the points that the line earned are taken back in proportion, rounded up;
+//   - the points that the line earned are taken back in proportion, rounded up to the step in which the sale earned, but
+//     never more than the line's: so what is left is in whole steps too;
 //   - the points that paid the discounts come back in proportion to the discounts that go back, rounded down;
 //   - the counters go back in proportion to the money of the whole receipt, rounded down; promo codes stay used.
 //
@@ -212,8 +214,11 @@ func (b *Books) Refund(r *RefundRequest, at Place) (*Sale, Body, error) {
 // refund books lines that are left to refund.
 func (b *Books) refund(r *RefundRequest, lines []RefundLine, at Place) (*Sale, Body, error) {
 	s := b.Sale
-	was := s.reckon(s.refunded(nil))
-	is := s.reckon(s.refunded(lines))
+	step := cmp.Or(s.Quote.Step, b.Programme.Step)
+	was := s.reckon(s.refunded(nil), step)
+	is := s.reckon(s.refunded(lines), step)
+	was.clawed = s.clawed() // another station, or another programme's step, may have taken more
+	is.clawed = max(is.clawed, was.clawed)
 	f := &Refund{
 		ID: r.Refund, Op: at.Op, Epoch: at.Epoch, Seq: at.Seq, At: at.At, Lines: lines, Amount: is.amount - was.amount,
 		Discount: is.discount - was.discount, Clawed: is.clawed - was.clawed, Returned: is.returned - was.returned,
@@ -322,8 +327,16 @@ type reckoning struct {
 	whole            bool
 }
 
-// reckon works out what it comes to if so much of each line is refunded.
-func (s *Sale) reckon(done []RefundLine) reckoning {
+// clawed is what all refunds have taken back.
+func (s *Sale) clawed() (sum Points) {
+	for _, f := range s.Refunds {
+		sum += f.Clawed
+	}
+	return sum
+}
+
+// reckon works out what it comes to if so much of each line is refunded, with points taken back in multiples of the step.
+func (s *Sale) reckon(done []RefundLine, step Points) reckoning {
 	q := &s.Quote
 	r := reckoning{whole: true}
 	for i := range done {
@@ -335,7 +348,7 @@ func (s *Sale) reckon(done []RefundLine) reckoning {
 		discount, earned := int64(perLine(q.Lines, i)), int64(perLine(q.LineEarn, i))
 		if part != of {
 			r.whole = false
-			discount, earned = mulDiv(discount, part, of), mulDivUp(earned, part, of)
+			discount, earned = mulDiv(discount, part, of), min(earned, roundUp(mulDivUp(earned, part, of), int64(step)))
 		}
 		r.amount += d.Amount
 		r.discount += Kopecks(discount)
@@ -377,6 +390,9 @@ func mulDivUp(a, b, c int64) int64 {
 	}
 	return x
 }
+
+// roundUp returns the next multiple of a step, above zero.
+func roundUp(a, step int64) int64 { return a + (step-a%step)%step }
 
 // cutLots is the points from one position to another of lots laid end to end.
 func cutLots(lots []Lot, from, to Points) (cut []Lot) {

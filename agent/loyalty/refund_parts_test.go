@@ -32,7 +32,7 @@ func TestRefundInPartsIsOneRefund(t *testing.T) {
 	tb := t
 	rapid.Check(t, func(t *rapid.T) {
 		b := books(tb)
-		b.Programme = programme(tb, rapid.SampledFrom([]string{simple, dated, halves}).Draw(t, "programme"))
+		b.Programme = programme(tb, rapid.SampledFrom([]string{simple, dated, halves, wholePoints}).Draw(t, "programme"))
 		r := &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: drawReceipt(t, 5000_00)}
 		q, err := b.Quote(&r.Receipt, 0, place(2).At)
 		if err != nil {
@@ -79,6 +79,9 @@ func TestRefundInPartsIsOneRefund(t *testing.T) {
 			if clawed > earned || returned > redeemed || money > pay {
 				t.Fatalf("took %s of %s, gave %s of %s and %s of %s roubles", clawed, earned, returned, redeemed, money, pay)
 			}
+			if kept := earned - clawed; kept%b.Programme.Step != 0 || clawed < ownShare(s, left) {
+				t.Fatalf("%s of %s are left in steps of %s, the lines' own share is %s", kept, earned, b.Programme.Step, ownShare(s, left))
+			}
 			one := loyalty.Books{Programme: b.Programme, Card: b.Card, Known: true, Local: start.Clone(), Sale: unrefunded(s)}
 			var lines []loyalty.RefundLine
 			for i, l := range r.Receipt.Lines {
@@ -95,6 +98,62 @@ func TestRefundInPartsIsOneRefund(t *testing.T) {
 			t.Fatalf("all in all took %s of %s, gave %s of %s and %s of %s roubles", clawed, earned, returned, redeemed, money, pay)
 		}
 	})
+}
+
+// ownShare is what is refunded of each line's points by its money, or by its quantity where it costs nothing.
+func ownShare(s *loyalty.Sale, left []loyalty.RefundLine) (sum loyalty.Points) {
+	for i, l := range s.Close.Receipt.Lines {
+		part, of := int64(l.Amount-left[i].Amount), int64(l.Amount)
+		if of == 0 {
+			part, of = int64(l.Volume-left[i].Volume)+l.Count-left[i].Count, int64(l.Volume)+l.Count
+		}
+		if of > 0 {
+			sum += loyalty.Points((int64(s.Quote.LineEarn[i])*part + of - 1) / of)
+		}
+	}
+	return sum
+}
+
+// Fuel that earned a point is given back, and no part of it stays with the water that earned none.
+func TestRefundLeavesNoFraction(t *testing.T) {
+	b := books(t)
+	b.Programme = programme(t, wholePoints)
+	mustClose(t, b, &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: receipt(goods("water", 19_00), fuel("АИ-95", 2000, 120_00))})
+	f, _ := mustRefund(t, b, refunding("r1", loyalty.RefundLine{Line: 2, Volume: 2000, Amount: 120_00}), place(3))
+	if f.Clawed != 1_00 || f.All {
+		t.Errorf("refund %+v", f)
+	}
+	b = books(t)
+	b.Programme = programme(t, wholePoints)
+	mustClose(t, b, &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: receipt(fuel("АИ-95", 40_000, 2400_00))})
+	for i, want := range []loyalty.Points{1_00, 1_00, 1_00, 1_00, 1_00, 0} { // 0.83, 1.67, 2.5, 3.33, 4.17 and 5 of 20 points
+		f, _ := mustRefund(t, b, refunding(loyalty.RefundID(fmt.Sprint(i)), loyalty.RefundLine{Line: 1, Amount: 100_00}), place(loyalty.Seq(3+i)))
+		if f.Clawed != want {
+			t.Errorf("refund %d takes %s, want %s", i, f.Clawed, want)
+		}
+	}
+}
+
+// A sale of which the step is not known is refunded in that of the programme in force, and whatever comes into force
+// between two refunds, they never take back more than was earned.
+func TestRefundsInSeveralSteps(t *testing.T) {
+	for name, programmes := range map[string][2]string{"finer": {wholePoints, simple}, "coarser": {simple, wholePoints}} {
+		b := books(t)
+		sold(t, b, 0)
+		b.Sale.Quote.Step = 0
+		earned := b.Sale.Quote.Earn
+		var clawed loyalty.Points
+		for i, lines := range [][]loyalty.RefundLine{{{Line: 1, Amount: 1_00}}, {{Line: 1, Amount: 1_00}}, {{Line: 2, Amount: 1}}, nil} {
+			b.Programme = programme(t, programmes[i%2])
+			f, body := mustRefund(t, b, refunding(loyalty.RefundID(fmt.Sprint(i)), lines...), place(loyalty.Seq(3+i)))
+			if clawed += f.Clawed; clawed > earned || f.Clawed < 0 || sumLots(body.Clawed) != f.Clawed {
+				t.Errorf("%s: refund %d takes %s, all of them %s of %s", name, i, f.Clawed, clawed, earned)
+			}
+		}
+		if clawed != earned {
+			t.Errorf("%s: %s of %s were taken back", name, clawed, earned)
+		}
+	}
 }
 
 func unrefunded(s *loyalty.Sale) *loyalty.Sale {

@@ -499,6 +499,7 @@ type Quote struct {
 	Reasons       []string               `protobuf:"bytes,12,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	Progress      *Progress              `protobuf:"bytes,13,opt,name=progress,proto3" json:"progress,omitempty"`
 	Counted       [][]byte               `protobuf:"bytes,14,rep,name=counted,proto3" json:"counted,omitempty"` // azs.v1.Tally
+	Step          int64                  `protobuf:"varint,16,opt,name=step,proto3" json:"step,omitempty"`      // points are earned in multiples of this; 0: not known
 	Promo         []string               `protobuf:"bytes,15,rep,name=promo,proto3" json:"promo,omitempty"`     // of each promo code of the receipt, why it brings nothing; empty: it brings something
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -630,6 +631,13 @@ func (x *Quote) GetCounted() [][]byte {
 		return x.Counted
 	}
 	return nil
+}
+
+func (x *Quote) GetStep() int64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
 }
 
 func (x *Quote) GetPromo() []string {
@@ -1813,7 +1821,7 @@ const file_ledger_proto_rawDesc = "" +
 	"\acashier\x18\x06 \x01(\tR\acashier\x12\x14\n" +
 	"\x05shift\x18\a \x01(\rR\x05shift\x12\x16\n" +
 	"\x06reason\x18\b \x01(\tR\x06reason\x12\x18\n" +
-	"\acounter\x18\t \x01(\tR\acounter\"\xa2\x03\n" +
+	"\acounter\x18\t \x01(\tR\acounter\"\xb6\x03\n" +
 	"\x05Quote\x12\x1c\n" +
 	"\tprogramme\x18\x01 \x01(\rR\tprogramme\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x16\n" +
@@ -1830,7 +1838,8 @@ const file_ledger_proto_rawDesc = "" +
 	"max_redeem\x18\v \x01(\x03R\tmaxRedeem\x12\x18\n" +
 	"\areasons\x18\f \x03(\tR\areasons\x123\n" +
 	"\bprogress\x18\r \x01(\v2\x17.azs.ledger.v1.ProgressR\bprogress\x12\x18\n" +
-	"\acounted\x18\x0e \x03(\fR\acounted\x12\x14\n" +
+	"\acounted\x18\x0e \x03(\fR\acounted\x12\x12\n" +
+	"\x04step\x18\x10 \x01(\x03R\x04step\x12\x14\n" +
 	"\x05promo\x18\x0f \x03(\tR\x05promo\"X\n" +
 	"\x03Lot\x12\x16\n" +
 	"\x06amount\x18\x01 \x01(\x03R\x06amount\x12\x1f\n" +

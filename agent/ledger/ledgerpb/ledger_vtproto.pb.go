@@ -413,6 +413,13 @@ func (m *Quote) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Step != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Step))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
 	if len(m.Promo) > 0 {
 		for iNdEx := len(m.Promo) - 1; iNdEx >= 0; iNdEx-- {
 			i -= len(m.Promo[iNdEx])
@@ -1776,6 +1783,9 @@ func (m *Quote) SizeVT() (n int) {
 			l = len(s)
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
+	}
+	if m.Step != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.Step))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3807,6 +3817,25 @@ func (m *Quote) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Promo = append(m.Promo, string(dAtA[iNdEx:postIndex]))
 			iNdEx = postIndex
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Step", wireType)
+			}
+			m.Step = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Step |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
