@@ -181,9 +181,6 @@ func (d *Desk) VoidSale(ctx context.Context, r *loyalty.VoidRequest) (*loyalty.S
 	return s, d.logged(ctx, "void", r.Sale, err)
 }
 
-// Sale returns a sale as it stands.
-func (d *Desk) Sale(id loyalty.SaleID) (*loyalty.Sale, error) { return d.ledger.Sale(id) }
-
 // Unresolved lists the sales that were opened and not ended.
 func (d *Desk) Unresolved(limit int) ([]*loyalty.Sale, error) { return d.ledger.Unresolved(limit) }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -299,11 +300,28 @@ func TestRefundCountsWhatOthersRefunded(t *testing.T) {
 	if _, err := d.RefundSale(t.Context(), half("too much")); !errors.Is(err, loyalty.RefundMore) {
 		t.Errorf("1,200 here and 600 elsewhere of 2,400: %v", err)
 	}
+	told := func() (made []loyalty.StationID) {
+		t.Helper()
+		s, err := d.Sale(t.Context(), "own")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range s.Refunds {
+			made = append(made, f.Station)
+		}
+		return made
+	}
+	if made := told(); !slices.Equal(made, []loyalty.StationID{0, 3}) {
+		t.Errorf("in reach the refunds are those of %v", made)
+	}
 	hq.asked = nil
 	if _, err := d.RefundSale(t.Context(), half("offline")); err != nil || len(hq.asked) != 0 {
 		t.Errorf("a refund that was made: %v, %d asks", err, len(hq.asked))
 	}
 	hq.answer = func(*pb.Ask) (*pb.Answer, error) { return nil, loyalty.Offline }
+	if made := told(); !slices.Equal(made, []loyalty.StationID{0}) {
+		t.Errorf("out of reach the refunds are those of %v", made)
+	}
 	rest := &loyalty.RefundRequest{Sale: "own", Refund: "slow", Lines: []loyalty.RefundLine{{Line: 1, Amount: 100_00}}}
 	if _, err := d.RefundSale(t.Context(), rest); err != nil {
 		t.Errorf("headquarters does not answer: %v", err)

@@ -50,6 +50,25 @@ func (d *Desk) refund(ctx context.Context, r *loyalty.RefundRequest) (*loyalty.S
 	return d.ledger.RefundSale(ctx, r, x)
 }
 
+// Sale returns a sale as it stands, with what other stations have given back of it if headquarters tells in time. Nothing
+// of that is kept: what this station decides by, it asks for when it decides.
+func (d *Desk) Sale(ctx context.Context, id loyalty.SaleID) (*loyalty.Sale, error) {
+	s, err := d.ledger.Sale(id)
+	if err != nil || s.State != loyalty.SaleDone || !d.hq.Online() {
+		return s, err
+	}
+	x, err := d.elsewhere(ctx, d.ledger.Station(), id)
+	b := loyalty.Books{Station: d.ledger.Station(), Sale: s}
+	if err == nil {
+		err = b.Hear(id, x)
+	}
+	if err != nil {
+		d.log.InfoContext(ctx, "a sale is told by what this station knows of it", "sale", id, "err", err)
+		return d.ledger.Sale(id)
+	}
+	return b.Sale, nil
+}
+
 // elsewhere asks headquarters what it has of a sale. That it has nothing is no error: nil is answered.
 func (d *Desk) elsewhere(ctx context.Context, station loyalty.StationID, id loyalty.SaleID) (*loyalty.SaleElsewhere, error) {
 	a, err := d.ask(ctx, &pb.Ask{Sale: &pb.SaleRef{Station: uint32(station), Sale: string(id)}})

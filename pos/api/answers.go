@@ -110,7 +110,7 @@ type quoteBody struct {
 	Earned     []lotBody     `json:"earned" nullable:"false" doc:"How the points are booked, each part with its own terms"`
 	EarnActive *time.Time    `json:"earn_active_from,omitempty" doc:"When they become spendable; of several parts, that of the first in earned"`
 	EarnUntil  *time.Time    `json:"earn_expires,omitempty" doc:"Absent: never"`
-	MaxRedeem  int64         `json:"max_redeem_points_x100" doc:"The most that an open would accept now"`
+	MaxRedeem  int64         `json:"max_redeem_points_x100" doc:"The most that an open would accept now. No promise: nothing is reserved by asking"`
 	Tier       *tierBody     `json:"tier,omitempty" doc:"Where the receipt brings the customer among the tiers; absent: the programme has none"`
 	Promo      []promoBody   `json:"promo" nullable:"false" doc:"What became of each promo code of the receipt, in order"`
 	Reasons    []refusalBody `json:"reasons" nullable:"false" doc:"Why max_redeem_points_x100 or earn_points_x100 is less than the receipt alone would allow. No refusal: the answer stands, also with not_enough where nothing was to be redeemed"`

@@ -271,7 +271,7 @@ func TestResolve(t *testing.T) {
 		"a": func(s *loyalty.Sale) bool { return s.Close.Resolved },
 		"b": func(s *loyalty.Sale) bool { return s.Void.Resolved },
 	} {
-		if s, err := d.Sale(id); err != nil || !resolved(s) {
+		if s, err := d.Sale(t.Context(), id); err != nil || !resolved(s) {
 			t.Errorf("sale %s is not marked as resolved (%v)", id, err)
 		}
 	}

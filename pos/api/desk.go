@@ -37,7 +37,8 @@ type Customers interface {
 	Programme() *loyalty.Programme
 
 	// Quote prices a receipt. MaxRedeem is the most that OpenSale would accept now: offline no more than the rights the
-	// station holds, with [loyalty.NoRights] among the reasons where that is what binds.
+	// station holds, with [loyalty.NoRights] among the reasons where that is what binds. It is no
+	// promise: nothing is reserved, and that headquarters is lost may not have been noticed yet.
 	Quote(ctx context.Context, q QuoteRequest) (loyalty.Quote, error)
 }
 
@@ -54,8 +55,9 @@ type Sales interface {
 
 // Records are the sales the station remembers.
 type Records interface {
-	// Sale returns [loyalty.UnknownSale] for an id that was never opened or closed here.
-	Sale(id loyalty.SaleID) (*loyalty.Sale, error)
+	// Sale returns a sale, with the refunds that other stations have made of it as far as headquarters tells of them in
+	// time; [loyalty.UnknownSale] for an id that was never opened or closed here.
+	Sale(ctx context.Context, id loyalty.SaleID) (*loyalty.Sale, error)
 
 	// Unresolved returns the sales that were opened and neither closed nor voided, oldest first, at most limit.
 	Unresolved(limit int) ([]*loyalty.Sale, error)

@@ -128,7 +128,7 @@ func (s *Server) customerRoutes(api huma.API) {
 			return &out[customerBody]{customerBodyOf(c)}, nil
 		})
 	huma.Register(api, operation(api, "POST", "/v1/quote", "quote", "customer", "What a receipt would earn and could redeem",
-		"A computation, not a promise: what counts is the answer to open or close."),
+		"A computation, never a promise: it reserves nothing, and headquarters may be lost without being missed yet. What counts is the answer to open or close."),
 		func(ctx context.Context, r *in[quoteCallBody]) (*out[quoteBody], error) {
 			q := QuoteRequest{Card: loyalty.CardNumber(r.Body.Card), Redeem: loyalty.Points(r.Body.Redeem)}
 			err := q.Card.Check()

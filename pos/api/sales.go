@@ -19,13 +19,14 @@ func (s *Server) saleRoutes(api huma.API) {
 		"It never happened: what was reserved is free again. The body may be left out."), s.voidSale)
 	huma.Register(api, operation(api, "POST", "/v1/sales/{id}/resolve", "resolveSale", "sale", "Settle a sale that a crash left open",
 		"As close or void, and marked as settled afterwards. Ask for GET /v1/sales?state=open after every start of the register."), s.resolveSale)
-	huma.Register(api, operation(api, "GET", "/v1/sales/{id}", "getSale", "sale", "A sale as it stands", ""),
-		func(_ context.Context, r *saleRef) (*out[saleBody], error) {
+	huma.Register(api, operation(api, "GET", "/v1/sales/{id}", "getSale", "sale", "A sale as it stands",
+		"With its refunds: those that other stations made are among them as far as headquarters is in reach."),
+		func(ctx context.Context, r *saleRef) (*out[saleBody], error) {
 			id := loyalty.SaleID(r.ID)
 			if err := id.Check(); err != nil {
 				return nil, s.refuse(err)
 			}
-			sale, err := s.desk.Sale(id)
+			sale, err := s.desk.Sale(ctx, id)
 			if err != nil {
 				return nil, s.refuse(err)
 			}

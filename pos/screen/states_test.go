@@ -263,10 +263,10 @@ func TestPage(t *testing.T) {
 			c.click(never)
 			c.click(never)
 			c.sees("sales-rows", "Незакрытых чеков нет")
-			if s, err := c.desk.Sale("r-1"); err != nil || s.State != loyalty.SaleDone || !s.Close.Resolved || s.Quote.Redeem != 500_00 {
+			if s, err := c.desk.Sale(c.ctx, "r-1"); err != nil || s.State != loyalty.SaleDone || !s.Close.Resolved || s.Quote.Redeem != 500_00 {
 				t.Errorf("sale r-1 is %+v (%v)", s, err)
 			}
-			if s, err := c.desk.Sale("r-2"); err != nil || s.State != loyalty.SaleCancelled || !s.Void.Resolved {
+			if s, err := c.desk.Sale(c.ctx, "r-2"); err != nil || s.State != loyalty.SaleCancelled || !s.Void.Resolved {
 				t.Errorf("sale r-2 is %+v (%v)", s, err)
 			}
 		}},

@@ -275,7 +275,7 @@ func (d *Desk) RefundSale(_ context.Context, r *loyalty.RefundRequest) (*loyalty
 }
 
 // Sale tells a sale as it stands.
-func (d *Desk) Sale(id loyalty.SaleID) (*loyalty.Sale, error) {
+func (d *Desk) Sale(_ context.Context, id loyalty.SaleID) (*loyalty.Sale, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {
