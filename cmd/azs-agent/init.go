@@ -24,7 +24,11 @@ import (
 
 // answers is what init asks. Each is a string as it was given, so that a wrong one is reported by the same loader that
 // reads the file.
-type answers struct{ Station, Name, Zone, Port, Cards, Broker, TokenFile string }
+type answers struct {
+	Station, Name, Zone, Port, Cards, Broker, FormsKey string
+	TokenFile                                          string
+	Ledger                                             string // empty: where the system keeps it
+}
 
 // Ranges are the card ranges of the answer.
 func (a *answers) Ranges() (all []card.Range, err error) {
@@ -57,6 +61,7 @@ func questions() []question {
 		{"port", "Port of the scanner (auto, a path such as /dev/ttyUSB0, COM3, or none)", "auto", func(a *answers) *string { return &a.Port }},
 		{"cards", "Card numbers of the network, PREFIX:LENGTH:CHECK as 7005:16:luhn, several with commas (may be empty)", "", func(a *answers) *string { return &a.Cards }},
 		{"broker", "Broker of headquarters, as tls://host:8883 (empty: work alone for the present)", "", func(a *answers) *string { return &a.Broker }},
+		{"forms-key", "Headquarters' public key for the forms of new customers, age1... (empty: no cards are issued here for the present)", "", func(a *answers) *string { return &a.FormsKey }},
 	}
 }
 
@@ -65,9 +70,11 @@ func newInitCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Ask a few questions and write the configuration",
-		Long: `Asks for the station's number, name and time zone, the scanner's port, the network's card numbers and headquarters'
-broker, and writes the configuration file and a token for the cash-register software beside it. What is given as a flag is
+		Long: `Asks for the station's number, name and time zone, the scanner's port, the network's card numbers, headquarters'
+broker and its key for the forms of new customers, and writes the configuration file and a token for the cash-register software beside it. What is given as a flag is
 not asked; at the end of the input the rest takes its default, so that scripts can run it too.
+
+A configuration of your own, named with --config, has its ledger beside it as well: the system's is not touched.
 
 An existing configuration is never overwritten.`,
 		Example: "  sudo azs-agent init\n  sudo azs-agent init --station 17 --name 'АЗС 17' --cards 7005:16:luhn --broker tls://mqtt.example:8883 </dev/null",
@@ -79,7 +86,14 @@ An existing configuration is never overwritten.`,
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("looking for the configuration: %w", err)
 			}
-			a.TokenFile = filepath.Join(filepath.Dir(path), "api.token")
+			folder, err := filepath.Abs(filepath.Dir(path))
+			if err != nil {
+				return fmt.Errorf("finding the folder of the configuration: %w", err)
+			}
+			a.TokenFile = filepath.Join(folder, "api.token")
+			if path != config.AgentPath() {
+				a.Ledger = filepath.Join(folder, "ledger.db")
+			}
 			if err := ask(cmd, a); err != nil {
 				return err
 			}
@@ -168,7 +182,10 @@ station:
   number: {{.Station}}
   name: {{yaml .Name}}
   zone: {{yaml .Zone}}
-
+{{if .Ledger}}
+ledger:
+  path: {{yaml .Ledger}}
+{{end}}
 {{if eq .Port "none" -}}
 # Without a scanner cards are identified by number only. "azs-agent scanner list" shows the ports.
 scanners: []
@@ -181,17 +198,28 @@ scanners:
     port: {{yaml .Port}}
 {{end}}
 # Which numbers are cards of this network: first digits, number of digits, check digit (luhn, ean13, none).
-{{if .Ranges -}}
+# forms_key is the public key (age1...) that "azs-hq init" prints: without it no cards are issued at the counter.
+{{if or .Ranges .FormsKey -}}
 cards:
-  ranges:
-{{range .Ranges}}    - {prefix: {{yaml .Prefix}}, length: {{.Length}}, check: {{yaml .Check}}}
-{{end}}
 {{- else -}}
-# None are named yet: no number that is scanned is taken for a card.
 # cards:
+{{- end}}
+{{- if .Ranges}}
+  ranges:
+{{- range .Ranges}}
+    - {prefix: {{yaml .Prefix}}, length: {{.Length}}, check: {{yaml .Check}}}
+{{- end}}
+{{- else}}
+# None are named yet: no number that is scanned is taken for a card.
 #   ranges:
 #     - {prefix: "7005", length: 16, check: luhn}
-{{end}}
+{{- end}}
+{{- if .FormsKey}}
+  forms_key: {{yaml .FormsKey}}
+{{- else}}
+#   forms_key: age1...
+{{- end}}
+
 api:
   token_file: {{yaml .TokenFile}}
 
@@ -267,6 +295,15 @@ func writeFirstConfig(cmd *cobra.Command, path string, a *answers) error {
 	if a.Cards == "" && a.Port != "none" {
 		cmd.PrintErrf("warning: no card numbers are named: nothing that is scanned will be taken for a card. Name them under `cards` in %s\n", path)
 	}
-	cmd.Println("Next: `sudo azs-agent scanner check` tries the scanner, `sudo azs-agent service install` starts the agent.")
+	agent := "sudo azs-agent"
+	start := "`" + agent + " service install` starts the agent"
+	if a.Ledger != "" {
+		agent = "azs-agent --config " + path
+		start = "`" + agent + " run` starts the agent"
+	}
+	if a.Port != "none" {
+		start = "`" + agent + " scanner check` tries the scanner, " + start
+	}
+	cmd.Printf("Next: %s.\n", start)
 	return nil
 }
