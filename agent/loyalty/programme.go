@@ -96,7 +96,7 @@ type Share struct {
 // CardRules say which cards an account may have; zero: as many as wanted.
 type CardRules struct {
 	Main, Additional, Virtual int
-	OwnerAllows               bool // an additional card redeems only after the owner has allowed it
+	OwnerAllows               bool // a card that joins an account redeems only after the owner has allowed it
 }
 
 // Most is how many cards of a kind an account may have; zero: as many as wanted.

@@ -142,7 +142,7 @@ func redeemsLater(g *GivenCard, p *loyalty.Programme) bool {
 	if c := g.Customer; c != nil && c.Known {
 		return c.Redeem == loyalty.RedeemOff
 	}
-	return g.Replaces || g.Kind == loyalty.AdditionalCard && p != nil && p.Cards.OwnerAllows
+	return g.Replaces || g.Kind != loyalty.MainCard && p != nil && p.Cards.OwnerAllows
 }
 
 // issueWords are what the customer is told of the new card.

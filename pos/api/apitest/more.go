@@ -188,7 +188,7 @@ const firstAccount = loyalty.AccountID(1 << 39)
 
 // open does at headquarters what a card given out says.
 func (d *Desk) open(i loyalty.CardIssued) {
-	c := loyalty.Card{Number: i.Card, Kind: i.Kind, MayRedeem: !i.Replaces && (i.Kind != loyalty.AdditionalCard || !d.programme.Cards.OwnerAllows)}
+	c := loyalty.Card{Number: i.Card, Kind: i.Kind, MayRedeem: !i.Replaces && (i.For == "" || !d.programme.Cards.OwnerAllows)}
 	if i.For != "" {
 		lost := d.cards[i.For]
 		c.Account = lost.Account

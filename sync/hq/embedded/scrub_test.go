@@ -65,7 +65,12 @@ func TestDestroyedFormsLeaveNoBytes(t *testing.T) {
 			t.Fatalf("%d accounts are forgotten, and %d forms are found in the file, want %d", id, got, want)
 		}
 	}
-	if r, err := s.Check(context.Background()); err != nil || r.Forms != 40 {
+	one := sealedForm(9)
+	save(&hq.Changes{Destroyed: []loyalty.FormHash{one.Hash}})
+	if got := traces(t, path); got != 39 {
+		t.Fatalf("one form of the last account is destroyed, and %d forms are found in the file, want 39", got)
+	}
+	if r, err := s.Check(context.Background()); err != nil || r.Forms != 39 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -2,6 +2,7 @@ package hqtest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,8 @@ func runForms(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"number given out twice", testTwoCards},
 		{"number of an imported card given out", testCardOfAnother},
 		{"number given out twice, after an older copy", testTwoCardsRestored},
+		{"form destroyed", testDestroyForm},
+		{"card with a number that is none", testNoNumber},
 		{"form missing of what was not read", testFormMissingOfUnread},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(NewBench(t, newLab(t))) })
@@ -214,4 +217,63 @@ func testTwoCardsRestored(b *Bench) {
 	b.takenAside(&b.Posts(k.All()).Receipts[0], 1, 1, 2)
 	now, _ := b.has(newCard)
 	b.Holds(now.Account, 0)
+}
+
+// testDestroyForm: a form that belongs to no account is destroyed, once, with an entry of headquarters' own, and does not come
+// back with its batch. One that belongs to an account is not destroyed so.
+func testDestroyForm(b *Bench) {
+	ctx := context.Background()
+	j := NewJournal(b, 17)
+	b.Greets(j, good)
+	j.Issue(newCard, loyalty.MainCard, "", false, "form")
+	j.Issue(secondCard, 9, "", false, "of a newer agent")
+	forms := j.Forms
+	b.Posts(j.All())
+	card, _ := b.has(newCard)
+	hash := (&loyalty.IssueRequest{Sealed: []byte("of a newer agent")}).Hash()
+	owned := (&loyalty.IssueRequest{Sealed: []byte("form")}).Hash()
+	if _, err := b.DestroyForm(ctx, hash, hq.By{Operator: "x"}); !errors.Is(err, loyalty.BadRequest) {
+		b.Errorf("without a reason: %v", err)
+	}
+	if _, err := b.DestroyForm(ctx, owned, operator); !errors.Is(err, loyalty.BadRequest) {
+		b.Errorf("of an account: %v", err)
+	}
+	f, err := b.DestroyForm(ctx, hash, operator)
+	if b.ok(err); f.From.Station != 17 || len(b.strays()) != 0 {
+		b.Fatalf("%+v, left are %+v", f, b.strays())
+	}
+	b.Reopen()
+	if _, err := b.DestroyForm(ctx, hash, operator); !errors.Is(err, hq.ErrNoForm) {
+		b.Errorf("once more: %v", err)
+	}
+	own := b.OwnEntries()
+	if e, ok := own[len(own)-1].Body.(loyalty.AccountForgotten); !ok || e.Account != 0 || !slices.Equal(e.Forms, []loyalty.FormHash{hash}) || e.Reason != operator.Reason {
+		b.Errorf("%+v", own[len(own)-1].Body)
+	}
+	j.Replant(2, 0)
+	j.Forms = forms
+	b.Greets(j, good)
+	b.Posts(j.All())
+	if f := b.formsOf(card.Account); len(b.strays()) != 0 || len(f) != 1 {
+		b.Fatalf("what was destroyed is back: %+v; of the account %q", b.strays(), f)
+	}
+}
+
+// testNoNumber: what is no number of a card does not become one.
+func testNoNumber(b *Bench) {
+	j := NewJournal(b, 17)
+	b.Greets(j, good)
+	for _, number := range []loyalty.CardNumber{"12", "7005 2200", "7005/2200000000", loyalty.CardNumber(strings.Repeat("7", loyalty.MaxCard+1))} {
+		j.Issue(number, loyalty.MainCard, "", false, "")
+		if r := b.Posts(j.All()); r.Counts != [4]int{hq.SetAside: 1} {
+			b.Errorf("%d characters: %v", len(number), r.Counts)
+		}
+		if _, ok := b.has(number); ok {
+			b.Errorf("a card of %d characters", len(number))
+		}
+	}
+	accounts, err := b.Store.Accounts(context.Background(), 0, 10)
+	if b.ok(err); len(accounts) != 0 {
+		b.Errorf("%d accounts", len(accounts))
+	}
 }
