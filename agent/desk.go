@@ -197,7 +197,7 @@ func (d *Desk) withRights(ctx context.Context, card loyalty.CardNumber, redeem l
 	}
 	for try := 0; ; try++ {
 		s, err := do()
-		lacking := errors.Is(err, loyalty.NoRights) || errors.Is(err, loyalty.UnknownCard)
+		lacking := errors.Is(err, loyalty.NoRights) || errors.Is(err, loyalty.UnknownCard) || errors.Is(err, loyalty.NotConfirmed)
 		if !lacking || try == 2 || !d.hq.Online() {
 			return s, err
 		}

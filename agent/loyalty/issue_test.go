@@ -108,7 +108,7 @@ func TestACardGivenOutHereAccrues(t *testing.T) {
 		if err := b.Admit(false); err != nil {
 			t.Errorf("unknown cards %s: %v", unknown, err)
 		}
-		refused(t, b.Admit(true), loyalty.UnknownCard)
+		refused(t, b.Admit(true), loyalty.NotConfirmed)
 		s, body, err := b.Close(&loyalty.CloseRequest{Sale: "s", Card: fresh, Receipt: receipt(fuel("АИ-95", 10_000, 600_00))}, place(4))
 		if err != nil || s.Quote.Earn != 10_00 || body.(loyalty.SaleClosed).Account != 0 || body.(loyalty.SaleClosed).Card != fresh {
 			t.Errorf("sale %+v, %v", s, err)

@@ -36,6 +36,7 @@ const (
 	NoProgramme   Refusal = "no_programme"    // the station has no programme in force
 	Offline       Refusal = "hq_out_of_reach" // HQ did not answer in time
 
+	NotConfirmed     Refusal = "not_confirmed"        // the card was given out here, and headquarters has not told of it yet
 	NotActivated     Refusal = "redeem_not_activated" // the programme wants redeeming switched on by the customer first
 	TenderRedeemsNot Refusal = "tender_redeems_not"   // nothing is redeemed beside this tender
 	TenderEarnsNot   Refusal = "tender_earns_not"     // nothing is earned on what this tender pays
@@ -103,7 +104,7 @@ var words = map[Refusal]Text{
 	OverLimit:     {"Столько списать по этому чеку нельзя", "This receipt cannot take that many points"},
 	NoRights:      {"Нет связи с центром: столько списать сейчас нельзя. Начисление работает", "No connection to headquarters: that much cannot be redeemed now. Accruing works"},
 	RedeemFrozen:  {"Списание временно остановлено на этой АЗС. Начисление работает", "Redeeming is suspended at this station. Accruing works"},
-	Conflict:      {"Чек с этим номером уже проведён с другими данными", "A sale with this id was recorded with other content"},
+	Conflict:      {"Запись с этим номером уже есть с другими данными", "There is a record of this number with other content"},
 	UnknownSale:   {"Чек не найден", "The sale was not found"},
 	SaleNotOpen:   {"Чек уже закрыт или отменён", "The sale is closed or void already"},
 	SaleNotHere:   {"Чек не найден. Проверьте номер чека и номер АЗС, где была покупка", "No such sale. Check its number and the number of the station where it was"},
@@ -115,6 +116,7 @@ var words = map[Refusal]Text{
 	NoProgramme:   {"Программа ещё не получена из центра", "No programme has come from headquarters yet"},
 	Offline:       {"Нет связи с центром", "Headquarters cannot be reached"},
 
+	NotConfirmed:     {"Карта выдана недавно, центр её ещё не подтвердил: списывать пока нельзя. Начисление работает", "The card is new and headquarters has not confirmed it yet: it cannot redeem. Accruing works"},
 	NotActivated:     {"Списание баллов не активировано: клиент включает его в личном кабинете", "Redeeming is not activated: the customer switches it on in the account"},
 	TenderRedeemsNot: {"При этом способе оплаты баллы не списываются", "Points are not redeemed with this way of paying"},
 	TenderEarnsNot:   {"При этом способе оплаты баллы не начисляются", "Points are not earned with this way of paying"},

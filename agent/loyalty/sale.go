@@ -210,6 +210,8 @@ func (b *Books) Admit(redeem bool) error {
 	switch {
 	case b.Programme == nil:
 		return NoProgramme
+	case !b.Known && b.Issued && redeem:
+		return NotConfirmed
 	case !b.Known && (redeem || !b.Issued && !b.Programme.AcceptUnknown):
 		return UnknownCard
 	}

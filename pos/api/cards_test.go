@@ -79,6 +79,12 @@ func TestIssueOffline(t *testing.T) {
 	want(t, call(t, h, 200, "POST", "/v1/sales/1/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, fresh, fuel(20_000, 130_000))), map[string]any{
 		"state": "closed", "account": nil, "quote.earn_points_x100": 1000,
 	})
+	// It is a card of this station, not one that nobody knows: it only cannot redeem yet.
+	want(t, call(t, h, 200, "POST", "/v1/identify", `{"card":"`+fresh+`"}`), map[string]any{"known": false, "accrue_refused": nil, "redeem_refused.code": "not_confirmed"})
+	if r := call(t, h, 200, "POST", "/v1/quote", fmt.Sprintf(`{"card":%q,"receipt":%s}`, fresh, fuel(20_000, 130_000)))["reasons"].([]any); len(r) != 1 || r[0].(map[string]any)["code"] != "not_confirmed" {
+		t.Errorf("reasons %v", r)
+	}
+	want(t, call(t, h, 403, "PUT", "/v1/sales/2", fmt.Sprintf(`{"card":%q,"receipt":%s,"redeem_points_x100":100}`, fresh, fuel(20_000, 130_000))), map[string]any{"code": "not_confirmed"})
 	want(t, call(t, h, 503, "POST", "/v1/cards/issue", issue(fresh2, `"kind":"additional","for":"`+anna+`"`)), map[string]any{"code": "hq_out_of_reach"})
 	d.SetOnline(true)
 	want(t, call(t, h, 200, "POST", "/v1/cards/issue", issue(fresh, `"kind":"main","form":`+filled)), map[string]any{"known": true, "customer.total_points_x100": 1000})

@@ -82,7 +82,7 @@ func answers() map[loyalty.Refusal]answer {
 	for code, status := range map[loyalty.Refusal]int{
 		loyalty.BadRequest:  400,
 		loyalty.CardBlocked: 403, loyalty.CardClosed: 403, loyalty.StaffCard: 403, loyalty.AccrueOnly: 403,
-		loyalty.RedeemOff: 403, loyalty.RedeemFrozen: 403, loyalty.NotActivated: 403, loyalty.NoFormsKey: 403,
+		loyalty.RedeemOff: 403, loyalty.RedeemFrozen: 403, loyalty.NotActivated: 403, loyalty.NotConfirmed: 403, loyalty.NoFormsKey: 403,
 		loyalty.UnknownCard: 404, loyalty.UnknownSale: 404, loyalty.SaleNotHere: 404, loyalty.UnknownShift: 404,
 		loyalty.Conflict: 409, loyalty.SaleNotOpen: 409, loyalty.SaleNotClosed: 409, loyalty.CardTaken: 409, loyalty.ShiftEnded: 409,
 		loyalty.NotACard: 422, loyalty.NotEnough: 422, loyalty.OverLimit: 422, loyalty.NoRights: 422, loyalty.RedeemMore: 422, loyalty.RefundMore: 422,

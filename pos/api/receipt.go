@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,6 +23,7 @@ func receiptText(s *loyalty.Sale, zone *time.Location) string {
 		t.row("Будет начислено баллов", points(s.Quote.Earn))
 	case loyalty.SaleDone:
 		t.closed(&s.Quote, s.EndedAt, zone)
+		t.promo(&s.Quote, promoOf(s))
 	case loyalty.SaleCancelled:
 		t.row("Чек отменён, возвращено баллов", points(s.Reserved))
 	}
@@ -59,7 +61,14 @@ func (t *text) tier(p loyalty.Progress) {
 
 // title is a programme's own word as a receipt printer can print it.
 func title(s string) string {
-	runes := []rune(strings.Map(func(r rune) rune {
+	runes := []rune(drawn(s))
+	const most = 24
+	return strings.TrimSpace(string(runes[:min(len(runes), most)]))
+}
+
+// drawn is a text with what a receipt printer cannot print replaced.
+func drawn(s string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= ' ' && r < 0x7f, r >= 'А' && r <= 'я', r == 'Ё', r == 'ё':
 			return r
@@ -69,9 +78,7 @@ func title(s string) string {
 			return '-'
 		}
 		return '?'
-	}, s))
-	const most = 24
-	return strings.TrimSpace(string(runes[:min(len(runes), most)]))
+	}, s)
 }
 
 type text struct{ strings.Builder }
@@ -100,6 +107,47 @@ func (t *text) closed(q *loyalty.Quote, ended loyalty.Instant, zone *time.Locati
 	}
 }
 
+// promo says of each promo code of the receipt whether it has brought something, or why not.
+func (t *text) promo(q *loyalty.Quote, codes []string) {
+	for i, code := range codes {
+		said := "применён"
+		if i < len(q.Promo) && q.Promo[i] != "" {
+			said = promoRefused(q.Promo[i])
+		}
+		t.row("Промокод "+title(code), said)
+	}
+}
+
+// promoRefused is why a promo code has brought nothing, in as few words as a receipt has room for.
+func promoRefused(why loyalty.Refusal) string {
+	switch why {
+	case loyalty.PromoUnknown:
+		return "не найден"
+	case loyalty.PromoMistyped:
+		return "набран с ошибкой"
+	case loyalty.PromoNotNow:
+		return "сейчас не действует"
+	case loyalty.PromoUsed:
+		return "уже использован"
+	case loyalty.PromoNotMet:
+		return "условия не выполнены"
+	}
+	return "не применён"
+}
+
+// name puts a label and a name that has to be read in full, on as many lines as it takes.
+func (t *text) name(label, name string) {
+	runes := []rune(drawn(name))
+	if utf8.RuneCountInString(label)+1+len(runes) <= receiptColumns {
+		t.row(label, string(runes))
+		return
+	}
+	t.row(label, "")
+	for part := range slices.Chunk(runes, receiptColumns) {
+		t.row(string(part), "")
+	}
+}
+
 // row puts a label at the left edge and a value at the right one, on two lines where one is too short.
 func (t *text) row(label, value string) {
 	room := receiptColumns - utf8.RuneCountInString(label) - utf8.RuneCountInString(value)
@@ -117,7 +165,13 @@ func (t *text) row(label, value string) {
 // printable masks a card number as CardNumber.String does, with asterisks: the bullet is not in code page 866.
 func printable(c loyalty.CardNumber) string { return strings.ReplaceAll(c.String(), "•", "*") }
 
-func points(p loyalty.Points) string { return comma(p.String()) }
+// points are whole, or have both digits after the comma, as money has.
+func points(p loyalty.Points) string {
+	if p%100 == 0 {
+		return p.String()
+	}
+	return comma(loyalty.Kopecks(p).String())
+}
 
 // comma writes a decimal number the Russian way.
 func comma(s string) string { return strings.Replace(s, ".", ",", 1) }

@@ -37,6 +37,9 @@ campaigns:
   - {name: welcome, title: {ru: Привет, en: Hello}, from: 2026-01-01T00:00:00+03:00, until: 2027-01-01T00:00:00+03:00, points: 100, life_days: 20, promo: {codes: [ПРИВЕТ]}}
 `
 
+// longSale is as long as a sale's number may be.
+const longSale = "2026-11-21T12.30.00-register-0000000012-shift-0000000345-no-0017"
+
 func withLevels(t *testing.T, d *apitest.Desk, by string) {
 	t.Helper()
 	p, err := loyalty.ParseProgramme(fmt.Appendf(nil, levels, by))
@@ -107,6 +110,10 @@ func TestReceiptsOfLevels(t *testing.T) {
 
 	withLevels(t, d, "roubles")
 	add("roubles to the next tier", "POST", "/v1/sales/4/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, boris, fuel(2000, 13_050)))
+	add("a promo code that cannot be printed", "POST", "/v1/sales/1-2/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, boris, strings.Replace(promo, "НЕТ ТАКОГО", "ЖДЁМ—В—ГОСТИ, ДОРОГОЙ КЛИЕНТ ☕", 1)))
+	add("a promo code that is used", "POST", "/v1/sales/1-3/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, boris, promo))
+	call(t, h, 200, "POST", "/v1/sales/"+longSale+"/close", fmt.Sprintf(`{"card":%q,"receipt":%s}`, boris, fuel(2000, 13_000)))
+	add("refund of a sale with a long number", "POST", "/v1/sales/"+longSale+"/refunds", `{"refund":"a"}`)
 	golden(t, "levels.txt", []byte(all.String()))
 }
 

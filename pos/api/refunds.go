@@ -128,6 +128,7 @@ func (s *Server) refundSale(ctx context.Context, r *saleIn[refundCallBody]) (*ou
 func refundText(s *loyalty.Sale, f *loyalty.Refund) string {
 	var t text
 	t.row("Карта лояльности", printable(s.Card))
+	t.name("Возврат по чеку", string(s.ID))
 	if s.Station != 0 {
 		t.row("Покупка на АЗС", strconv.Itoa(int(s.Station)))
 	}
