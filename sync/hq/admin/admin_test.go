@@ -111,6 +111,11 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/forms?after=00", "", 400},
 		{"POST", "/v1/forms/show", `{}`, 400},
 		{"POST", "/v1/forms/show", `{"account":5}`, 404},
+		{"POST", "/v1/forms/show", `{"hash":"00"}`, 400},
+		{"POST", "/v1/forms/show", `{"account":5,"hash":"` + strings.Repeat("00", 32) + `"}`, 400},
+		{"POST", "/v1/forms/show", `{"hash":"` + strings.Repeat("00", 32) + `"}`, 404},
+		{"POST", "/v1/forms/destroy", `{"hash":"` + strings.Repeat("00", 32) + `","operator":"x"}`, 400},
+		{"POST", "/v1/forms/destroy", `{"hash":"` + strings.Repeat("00", 32) + `","operator":"x","reason":"x"}`, 404},
 		{"DELETE", "/v1/accounts", "", 405},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), tc.method, srv.URL+tc.path, strings.NewReader(tc.body))
