@@ -191,7 +191,7 @@ func TestNumbersAreReadAsWritten(t *testing.T) {
 		{`"1.10"`, 110},
 		{"'2'", 200},
 		{"017", 1700}, // octal in YAML 1.1
-		{"1,5", 150},
+		{"1,5", 0},
 		{"10000", 1_000_000},
 		{"10000.01", 0},
 		{"0", 0},
@@ -452,6 +452,47 @@ func judgeAny(t *testing.T, p *loyalty.Programme) {
 		}
 		if w := v.Words(); strings.Contains(w.RU+w.EN, "%!") || !strings.Contains(w.EN, v.Name) {
 			t.Fatal(w)
+		}
+	}
+}
+
+// TestProgrammeSlips: what people who write tables do in a programme file is told with what to write instead.
+func TestProgrammeSlips(t *testing.T) {
+	const head = "schema: azs-edge/programme/1\nname: summer\nversion: 3\neffective: 2026-06-01T00:00:00+03:00\ntitle: {ru: Лето, en: Summer}\n"
+	for body, want := range map[string][]string{
+		"points: {value: 1,25}\n": {`6:17: points.value: "1,25": a comma ends the value here; decimals take a point: 1.25`},
+		"points: {value: 1,25, step: 0,01}\n": {
+			`6:17: points.value: "1,25": a comma ends the value here; decimals take a point: 1.25`,
+			`6:29: points.step: "0,01": a comma ends the value here; decimals take a point: 0.01`,
+		},
+		"points:\n  value: 1,25\n  step: \"0,01\"\n": {
+			`7:10: points.value: "1,25" is written with a comma; decimals take a point: 1.25`,
+			`8:9: points.step: "0,01" is written with a comma; decimals take a point: 0.01`,
+		},
+		"redeem: {share: 99,5%}\n":                  {`6:17: redeem.share: "99,5%": a comma ends the value here; decimals take a point: 99.5%`},
+		"redeem: {share: \"99,5%\"}\n":              {`6:17: redeem.share: "99,5" is written with a comma; decimals take a point: 99.5`},
+		"limits: {balance: 15,000}\n":               {`6:19: limits.balance: "15,000": a comma ends the value here; decimals take a point: 15.000; thousands are not parted: 15000`},
+		"earn:\n  - {fuel: [\"*\"], points: 0,5}\n": {`7:27: earn[0].points: "0,5": a comma ends the value here; decimals take a point: 0.5`},
+		"points:\n\tvalue: 1\n\n\t# remark\n \tstep: 1\n": {
+			"7:1: a tab before the text; indent with spaces", "10:2: a tab before the text; indent with spaces",
+		},
+		"points: {1: 2, 25: 3}\n": {"6:10: a key that is not a plain word", "6:16: a key that is not a plain word"},
+	} {
+		_, err := loyalty.ParseProgramme([]byte(head + body))
+		var problems loyalty.ProgrammeProblems
+		if !errors.As(err, &problems) || len(problems) != len(want) {
+			t.Errorf("%q: %v, want %q", body, err, want)
+			continue
+		}
+		for i, p := range problems {
+			if !strings.HasPrefix(p.String(), want[i]) {
+				t.Errorf("%q: %s, want %s", body, p, want[i])
+			}
+		}
+	}
+	for _, body := range []string{"points:\t{value: 1.25}\t# a tab here is a space\n", "earn:\n  - {fuel: [АИ-92,АИ-95], points: 1,per_litres: 1}\n"} {
+		if _, err := loyalty.ParseProgramme([]byte(head + body)); err != nil {
+			t.Errorf("%q: %v", body, err)
 		}
 	}
 }

@@ -86,6 +86,9 @@ func (r *programmeReader) number(n *node, digits int, lo, hi int64, unit string,
 	if !ok {
 		return fallback
 	}
+	if r.comma(n, s) {
+		return fallback
+	}
 	v, err := ParseDecimal(s, digits)
 	if err != nil {
 		r.bad(n, "", "%.32q is not a number of %s with at most %d decimals", s, unit, digits)
@@ -96,6 +99,17 @@ func (r *programmeReader) number(n *node, digits int, lo, hi int64, unit string,
 		return fallback
 	}
 	return v
+}
+
+// comma refuses a number with a comma: for some it begins the decimals, for others it parts the thousands.
+func (r *programmeReader) comma(n *node, s string) bool {
+	whole, frac, found := strings.Cut(s, ",")
+	digits := strings.TrimSuffix(frac, "%")
+	if !found || whole == "" || digits == "" || strings.Trim(whole+digits, "0123456789") != "" {
+		return false
+	}
+	r.bad(n, pointHint(whole, frac), "%.32q is written with a comma", s)
+	return true
 }
 
 func (r *programmeReader) whole(n *node, lo, hi uint64, unit string) uint64 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -137,6 +138,9 @@ func (r *programmeReader) document(src []byte) *node {
 		r.bad(at, "break it up", "a line of more than %d bytes, or lists nested more than %d deep", maxLine, maxNesting)
 		return nil
 	}
+	if r.tabs(src); len(r.problems) > 0 {
+		return nil
+	}
 	f, err := parser.ParseBytes(src, 0)
 	if err != nil {
 		r.bad(syntaxPlace(err), "", "%s", syntaxMessage(err))
@@ -157,6 +161,19 @@ func (r *programmeReader) document(src []byte) *node {
 		return nil
 	}
 	return n
+}
+
+// tabs refuses lines that are indented with tabs, which YAML does not allow and people do not see.
+func (r *programmeReader) tabs(src []byte) {
+	number := 0
+	for line := range strings.Lines(string(src)) {
+		number++
+		text := strings.TrimLeft(line, " \t")
+		tab := strings.IndexByte(line[:len(line)-len(text)], '\t')
+		if tab >= 0 && strings.TrimSpace(text) != "" && text[0] != '#' {
+			r.bad(&node{line: number, column: tab + 1}, "indent with spaces", "a tab before the text")
+		}
+	}
 }
 
 // tangle finds a line that is too long, or where too many brackets or hyphens are open; nil: there is none. It is asked
@@ -218,6 +235,9 @@ func syntaxPlace(err error) *node {
 func syntaxMessage(err error) string {
 	var y yaml.Error
 	if errors.As(err, &y) {
+		if strings.Contains(y.GetMessage(), "character '\t'") {
+			return "a tab where only spaces may be; indent with spaces"
+		}
 		return y.GetMessage()
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
@@ -253,8 +273,37 @@ func (r *programmeReader) convert(a ast.Node, name, key string, depth int) *node
 	return n
 }
 
+// severed tells whether a key is what a decimal comma has cut off a number: in {points: 1,25} YAML reads a key 25. It is told
+// as the number's problem then.
+func (r *programmeReader) severed(n *node, key ast.Node) bool {
+	if len(n.items) == 0 || key.GetToken() == nil {
+		return false
+	}
+	v, cut, at := n.items[len(n.items)-1], key.GetToken().Value, placed(key)
+	if v.kind != scalar || v.line != at.line || at.column != v.column+utf8.RuneCountInString(v.text)+1 {
+		return false
+	}
+	digits := strings.TrimSuffix(cut, "%")
+	if _, err := ParseDecimal(v.text, 3); err != nil || digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return false
+	}
+	r.bad(v, pointHint(v.text, cut), "%.32q: a comma ends the value here", v.text+","+cut)
+	return true
+}
+
+// pointHint says how a number is written whose parts a comma parts.
+func pointHint(whole, frac string) string {
+	if len(strings.TrimSuffix(frac, "%")) == 3 {
+		return fmt.Sprintf("decimals take a point: %.16s.%.4s; thousands are not parted: %.16s%.4s", whole, frac, whole, frac)
+	}
+	return fmt.Sprintf("decimals take a point: %.16s.%.16s", whole, frac)
+}
+
 func (r *programmeReader) convertMapping(m ast.MapNode, n *node, depth int) {
 	for i := m.MapRange(); i.Next(); {
+		if r.severed(n, i.Key()) {
+			continue
+		}
 		k, ok := i.Key().(*ast.StringNode)
 		if !ok {
 			r.bad(placed(i.Key()), "write one of the known keys", "a key that is not a plain word")

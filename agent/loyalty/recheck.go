@@ -1,6 +1,7 @@
 package loyalty
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -219,7 +220,7 @@ func (r *recheck) terms() {
 	}
 	for _, l := range r.sale.Earned {
 		if l.Amount = 0; !slices.Contains(terms, l) {
-			r.differs("terms of a lot", span(l), span(terms[0]))
+			r.differs("terms of a lot", r.p.terms(l), r.p.terms(terms[0]))
 		}
 	}
 	for _, c := range r.sale.Claims {
@@ -229,8 +230,8 @@ func (r *recheck) terms() {
 	}
 }
 
-func span(l Lot) string {
-	return momentOr(l.ActiveFrom, "now") + " until " + momentOr(l.Expires, "ever")
+func (p *Programme) terms(l Lot) string {
+	return cmp.Or(p.Moment(l.ActiveFrom), "now") + " until " + cmp.Or(p.Moment(l.Expires), "ever")
 }
 
 // counters looks whether anything is counted that is not, or more of it than there was. What counts towards the levels and

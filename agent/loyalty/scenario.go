@@ -169,7 +169,7 @@ func (s *Scenario) Compare(before, after *Programme) ([]Difference, error) {
 	}
 	var out []Difference
 	for i := range a {
-		x, y := a[i].faces(), b[i].faces()
+		x, y := a[i].faces(before), b[i].faces(after)
 		for j := range x {
 			if x[j] != y[j] {
 				out = append(out, Difference{i + 1, faceNames[j], cmp.Or(x[j], "none"), cmp.Or(y[j], "none")})
@@ -179,24 +179,17 @@ func (s *Scenario) Compare(before, after *Programme) ([]Difference, error) {
 	return out, nil
 }
 
-func momentOr(at Instant, none string) string {
-	if at == 0 {
-		return none
-	}
-	return at.String()
-}
-
 var faceNames = []string{"refusal", "earn", "lots", "most to redeem", "discount", "to pay", "lines", "level", "reasons", "total", "available"}
 
 // faces are what a customer sees of an outcome, in the order of faceNames.
-func (o *Outcome) faces() []string {
+func (o *Outcome) faces(p *Programme) []string {
 	q := &o.Quote
 	if o.Refusal != "" {
 		return append([]string{string(o.Refusal)}, make([]string, len(faceNames)-1)...)
 	}
 	var lots, lines, reasons []string
 	for _, l := range q.Booked() {
-		lots = append(lots, fmt.Sprintf("%s from %s until %s", l.Amount, momentOr(l.ActiveFrom, "now"), momentOr(l.Expires, "ever")))
+		lots = append(lots, l.Amount.String()+" from "+p.terms(l))
 	}
 	for _, l := range q.Lines {
 		lines = append(lines, l.String())

@@ -196,13 +196,19 @@ func (s *Standing) Idle(at Instant) bool {
 
 // Words tell the rule in a sentence.
 func (v *Velocity) Words() Text {
-	subject := Text{}
-	for i, w := range v.Per {
-		t := watchedWords[w]
-		if i > 0 {
-			t = both(" и %s", " and %s", t)
+	var subjects []Text
+	for _, w := range v.Per {
+		if !v.Shift || w != WatchShift { // in a shift for one shift
+			subjects = append(subjects, watchedWords[w])
 		}
-		subject = both("%s%s", "%s%s", subject, t)
+	}
+	subject := Text{}
+	if len(subjects) > 0 {
+		each := subjects[0]
+		for _, t := range subjects[1:] {
+			each = both("%s и %s", "%s and %s", each, t)
+		}
+		subject = both(" на %s", " for one %s", each)
 	}
 	most := Text{fmt.Sprint(v.AtMost), fmt.Sprint(v.AtMost)}
 	if v.Count == CountRedeemed {
@@ -212,7 +218,7 @@ func (v *Velocity) Words() Text {
 	if v.Refuse {
 		then = Text{"отказ и сообщение в центр", "it is refused and headquarters alerted"}
 	}
-	return both("%s: %s не больше %s %s на %s; сверх того %s", "%s: %s at most %s %s for one %s; beyond that %s",
+	return both("%s: %s не больше %s %s%s; сверх того %s", "%s: %s at most %s %s%s; beyond that %s",
 		v.Name, countedWords[v.Count], most, v.during(), subject, then)
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,8 +30,13 @@ type programmeReport struct {
 	OK       bool                       `json:"ok"`
 	Name     string                     `json:"name,omitempty"`
 	Version  uint32                     `json:"version,omitempty"`
+	From     string                     `json:"effective,omitempty"` // in the programme's own calendar
+	Earn     []loyalty.Text             `json:"earn,omitempty"`
+	Campaign []loyalty.Text             `json:"campaigns,omitempty"`
+	Limits   []loyalty.Text             `json:"limits,omitempty"`
 	Velocity []loyalty.Text             `json:"velocity,omitempty"`
 	Payments []loyalty.Text             `json:"payments,omitempty"`
+	Warnings []loyalty.Text             `json:"warnings,omitempty"`
 	Problems []loyalty.ProgrammeProblem `json:"problems"`
 }
 
@@ -40,10 +46,14 @@ func newProgrammeCheckCmd() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Report everything wrong with a programme file",
 		Long: `Reads a programme file (- is standard input) exactly as stations and headquarters do, and reports every problem at
-once: the line, the column, the key, and what to write instead. Of a good one it says in words what the velocity rules watch
-and what the ways to pay change. It changes nothing and contacts nobody.
+once: the line, the column, the key, and what to write instead. A good one it tells back in words, in Russian and English: what
+is earned at which tier, campaigns and their codes, limits, ways to pay, and what the velocity rules watch. Compare them with
+what you meant. It changes nothing and contacts nobody.
 
-Ends with 0 when the programme is good and with 1 when it is not.`,
+What is allowed and seldom meant is a warning: a grade written like another one, a grade on which nothing is earned, a promo
+code in two campaigns, a campaign that is over.
+
+Ends with 0 when the programme is good, also with warnings, and with 1 when it is not.`,
 		Example: "  azs-agent programme check semeynaya-komanda.yaml\n  azs-agent programme check --json new.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,8 +70,9 @@ Ends with 0 when the programme is good and with 1 when it is not.`,
 			case asJSON:
 				report := programmeReport{File: args[0], OK: err == nil, Problems: append([]loyalty.ProgrammeProblem{}, problems...)}
 				if p != nil {
-					report.Name, report.Version = p.Name, p.Version
-					report.Velocity, report.Payments = velocityWords(p), p.PaymentWords()
+					report.Name, report.Version, report.From = p.Name, p.Version, p.Moment(p.Effective)
+					report.Earn, report.Campaign, report.Limits = p.EarnWords(), p.CampaignWords(), p.LimitWords()
+					report.Velocity, report.Payments, report.Warnings = velocityWords(p), p.PaymentWords(), p.Warnings(loyalty.At(time.Now()))
 				}
 				if err := printJSON(cmd, report); err != nil {
 					return err
@@ -92,11 +103,14 @@ func velocityWords(p *loyalty.Programme) []loyalty.Text {
 // printProgramme sums a good programme up.
 func printProgramme(cmd *cobra.Command, file string, p *loyalty.Programme) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: ok: %s version %d, in force from %s\n", file, p.Name, p.Version, p.Effective)
+	fmt.Fprintf(&b, "%s: ok: %s version %d, in force from %s\n", file, p.Name, p.Version, p.Moment(p.Effective))
 	for _, part := range []struct {
 		title string
 		words []loyalty.Text
-	}{{"velocity rules", velocityWords(p)}, {"ways to pay", p.PaymentWords()}} {
+	}{
+		{"earning", p.EarnWords()}, {"campaigns", p.CampaignWords()}, {"limits", p.LimitWords()}, {"ways to pay", p.PaymentWords()},
+		{"velocity rules", velocityWords(p)}, {"warnings", p.Warnings(loyalty.At(time.Now()))},
+	} {
 		for i, w := range part.words {
 			if i == 0 {
 				fmt.Fprintf(&b, "%s:\n", part.title)

@@ -20,7 +20,8 @@ func newProgrammeDiffCmd() *cobra.Command {
 		Short: "Say what a new version changes, and for whom",
 		Long: `Sells the receipts of every case below a folder under two programmes and prints what is different: for this customer
 and this receipt, so much more or less. Velocity rules are no customer's, and are compared by name. What the cases expect is not
-looked at. Ends with 0 whether or not there are differences.
+looked at. That the new version's number has not grown, without which it cannot be published, is noted on standard error. Ends
+with 0 whether or not there are differences.
 ` + aboutCases,
 		Example: "  azs-agent programme diff summer-1.yaml summer-2.yaml --cases customers",
 		Args:    cobra.ExactArgs(2),
@@ -36,6 +37,10 @@ looked at. Ends with 0 whether or not there are differences.
 			files, err := caseFiles(dir)
 			if err != nil {
 				return err
+			}
+			if after.Version <= before.Version {
+				cmd.PrintErrf("note: %s is version %d and %s version %d: headquarters publish a version only if it is above the one before\n",
+					args[1], after.Version, args[0], before.Version)
 			}
 			changed := []changedCase{}
 			for _, file := range files {
@@ -121,7 +126,7 @@ of the programme, and prints what is earned.`,
 			} {
 				v, err := loyalty.ParseDecimal(f.value, f.digits)
 				if err != nil {
-					return withHint(fmt.Errorf("--%s: %w", f.name, err), "write a number like 120.5")
+					return withHint(fmt.Errorf("--%s: %.32q is not a number with at most %d decimals", f.name, f.value, f.digits), "write digits, as in 120.5")
 				}
 				f.to(v)
 			}
@@ -134,6 +139,9 @@ of the programme, and prints what is earned.`,
 					return withHint(fmt.Errorf("--begin: %w", err), "write a day like 2026-01-01")
 				}
 				h.Begin = loyalty.At(at.Add(12 * time.Hour))
+			}
+			if h.Litres > 0 && !p.Knows(grade) {
+				cmd.PrintErrf("note: the programme says nothing of fuel %.32q; --grade takes a grade as the programme writes it: %s\n", grade, strings.Join(p.Grades(), ", "))
 			}
 			b, err := p.Benefit(h)
 			if err != nil {

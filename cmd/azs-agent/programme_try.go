@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -170,10 +170,7 @@ func triedOf(p *loyalty.Programme, s *loyalty.Scenario, outcomes []loyalty.Outco
 
 // momentOr is a moment in the programme's calendar.
 func momentOr(p *loyalty.Programme, at loyalty.Instant, none string) string {
-	if at == 0 {
-		return none
-	}
-	return at.Time().In(time.FixedZone("", int(p.Offset/time.Second))).Format(time.RFC3339)
+	return cmp.Or(p.Moment(at), none)
 }
 
 func printTried(cmd *cobra.Command, p *loyalty.Programme, s *loyalty.Scenario, outcomes []loyalty.Outcome, explain bool) error {
