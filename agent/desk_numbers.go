@@ -20,7 +20,7 @@ func (d *Desk) admit(card loyalty.CardNumber) error {
 // fits is admit for a number that the station does not know.
 func (d *Desk) fits(card loyalty.CardNumber) error {
 	if why := d.cards.Refuses(card); why != "" {
-		return fmt.Errorf("card %s (%s): %w", card, why, loyalty.NotACard)
+		return fmt.Errorf("a card's number (%s): %w", why, loyalty.NotACard)
 	}
 	return nil
 }
