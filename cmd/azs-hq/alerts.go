@@ -23,9 +23,9 @@ func newAlertsCmd() *cobra.Command {
 		Short: "Print what the stations want somebody to look at",
 		Long: `Prints what somebody should look at, in the order in which headquarters took it in: velocity rules
 of the programme that were exceeded, staff cards at counters, shifts whose totals are not the
-register's, sales that ended in a shift that was closed, and cards that were given out and may
-not be. The first column is the place in the
-stream; to go on where you stopped, give it to --after.
+register's, sales that ended in a shift that was closed, cards that were given out and may not be,
+and what was sold to them. The first column is the place in the stream; to go on where you stopped,
+give it to --after.
 
 Beside the names of the programme's own rules, --rule takes staff-card, refund-card, shift-differs,
 shift-late and card-refused. What is wrong with a station's journal itself is listed by azs-hq alarms.`,
