@@ -127,7 +127,7 @@ func (c *client) decided(what string, err error) bool {
 	}
 	c.refused[r.Code]++
 	switch loyalty.Refusal(r.Code) {
-	case loyalty.UnknownCard, loyalty.RedeemOff, loyalty.UnknownSale:
+	case loyalty.UnknownCard, loyalty.NotConfirmed, loyalty.RedeemOff, loyalty.UnknownSale:
 	default:
 		if r.Status != http.StatusUnprocessableEntity {
 			c.wrong = append(c.wrong, fmt.Errorf("%s: %w", what, err))

@@ -140,7 +140,7 @@ func TestAnIssuedCardAccrues(t *testing.T) {
 		t.Fatalf("sale %+v, %v", s, err)
 	}
 	_, err = l.OpenSale(context.Background(), &loyalty.OpenRequest{Sale: "redeems", Card: newCard(1), Receipt: fuel(10), Redeem: 1_00})
-	wantRefusal(t, err, loyalty.UnknownCard)
+	wantRefusal(t, err, loyalty.NotConfirmed)
 	tellOfCard(t, l, 1)
 	if b, err := l.Lookup(newCard(1)); err != nil || !b.Known || b.Issued || b.Card.Account != 1001 {
 		t.Errorf("books %+v, %v", b, err)
