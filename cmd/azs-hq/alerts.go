@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,6 +80,8 @@ func alertText(line json.RawMessage) (string, error) {
 		if m.Refused {
 			text += ", refused"
 		}
+	}
+	if m := e.MoreEntry; m != nil {
 		if m.Counter != "" {
 			text += ", counter " + m.Counter
 		}
@@ -98,6 +101,11 @@ func alertText(line json.RawMessage) (string, error) {
 	}
 	if e.Shift != 0 {
 		text += fmt.Sprintf(", shift %d", e.Shift)
+	}
+	if m := e.MoreEntry; m != nil {
+		for _, x := range m.Mismatches {
+			text += fmt.Sprintf("; %s %s here, %s by the register", strings.ReplaceAll(x.Figure, "_", " "), x.Here, x.Register)
+		}
 	}
 	return text, nil
 }

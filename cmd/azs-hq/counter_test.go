@@ -81,7 +81,12 @@ func playCounters(t *testing.T, books *hq.Books, sealed, again string) error {
 	j.AppendEntry(&loyalty.Entry{At: j.At, Op: j.Op(), Cashier: "Petrova", Counter: "2", Shift: 7, Body: loyalty.Alerted{
 		Rule: "same-card", Card: card, Sale: sale.Sale, Count: 5, AtMost: 4, Refused: true,
 	}})
-	j.AppendEntry(&loyalty.Entry{At: j.At, Op: j.Op(), Counter: "2", Shift: 7, Body: loyalty.ShiftClosed{OpenedAt: hqtest.Start, Differs: true}})
+	j.AppendEntry(&loyalty.Entry{At: j.At, Op: j.Op(), Counter: "2", Shift: 7, Body: loyalty.ShiftClosed{
+		OpenedAt: hqtest.Start, Differs: true,
+		Cashiers: []loyalty.CashierTotals{{Cashier: "Petrova", Totals: loyalty.Totals{Sales: 3, Gross: 500_00, Redeemed: 12_50}}},
+		Stated:   []loyalty.Figure{{Name: "sales", Amount: 4}, {Name: "gross", Amount: 500_00}, {Name: "refunded_cash", Amount: 30_00}, {Name: "redeemed", Amount: 12_00}},
+	}})
+	j.AppendEntry(&loyalty.Entry{At: j.At, Op: j.Op(), Counter: "2", Shift: 7, Body: loyalty.Alerted{Rule: loyalty.AlertShiftDiffers}})
 	_, err3 := books.Post(ctx, []*hq.Batch{j.All()})
 	refund := hqtest.Refund(op, &sale, "r1", 120_000, 40_00, 0)
 	refund.Station = 17

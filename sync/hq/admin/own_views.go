@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/hex"
+	"strconv"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 )
@@ -79,6 +80,34 @@ type MoreEntry struct {
 	Count    int64  `json:"count,omitempty"`
 	AtMost   int64  `json:"at_most,omitempty"`
 	Refused  bool   `json:"refused,omitempty"`
+	// Mismatches are the figures of a shift that the register states otherwise.
+	Mismatches []Mismatch `json:"mismatches,omitempty"`
+}
+
+// Mismatch is a figure of a shift: a count, roubles or points, as decimal numbers.
+type Mismatch struct {
+	Figure   string `json:"figure"`
+	Here     string `json:"here"`     // what the station's entries come to
+	Register string `json:"register"` // what the register states
+}
+
+func mismatchesOf(b *loyalty.ShiftClosed) (out []Mismatch) {
+	shift := loyalty.Shift{Cashiers: b.Cashiers, Stated: b.Stated}
+	for _, m := range shift.Mismatches() {
+		out = append(out, Mismatch{m.Name, figure(m.Name, m.Here), figure(m.Name, m.Register)})
+	}
+	return out
+}
+
+// figure shows one of the totals of a shift.
+func figure(name string, v int64) string {
+	switch name {
+	case "sales", "refunds", "voids", "manual", "cards":
+		return strconv.FormatInt(v, 10)
+	case "redeemed", "earned", "returned", "clawed":
+		return loyalty.Points(v).String()
+	}
+	return loyalty.Kopecks(v).String()
 }
 
 // moreEntry shows an entry of a card that was given out, a shift or an alert; it tells whether it is one.
@@ -101,6 +130,7 @@ func (v *Entry) moreEntry(b loyalty.Body) bool {
 		v.Kind = "shift_opened"
 	case loyalty.ShiftClosed:
 		v.Kind, m.OpenedAt, m.Implied, m.Differs = "shift_closed", momentOf(b.OpenedAt), b.Implied, b.Differs
+		m.Mismatches = mismatchesOf(&b)
 	case loyalty.Alerted:
 		v.Kind, v.Sale, m.Rule, m.Count, m.AtMost, m.Refused = "alerted", b.Sale, b.Rule, b.Count, b.AtMost, b.Refused
 	default:

@@ -38,6 +38,12 @@ func (l *Line) Rule() string {
 	return l.Entry.MoreEntry.Rule
 }
 
+// beside tells whether the line is the alert that a station writes beside the shift it closes, which says it all and is told
+// itself.
+func (l *Line) beside() bool {
+	return l.Entry != nil && l.Entry.Kind == "alerted" && l.Rule() == loyalty.AlertShiftDiffers
+}
+
 // alerts writes what a person should look at, of one station or rule if asked for.
 func (h *handler) alerts(w http.ResponseWriter, r *http.Request) error {
 	station, err := number(r, "station", 0)
@@ -49,7 +55,7 @@ func (h *handler) alerts(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("%w: the name of a rule has at most %d bytes", loyalty.BadRequest, loyalty.MaxRuleName)
 	}
 	return h.lines(w, r, h.Catalogue.AlertLines, func(l *Line) bool {
-		return (station == 0 || l.Station == loyalty.StationID(station)) && (rule == "" || l.Rule() == rule)
+		return !l.beside() && (station == 0 || l.Station == loyalty.StationID(station)) && (rule == "" || l.Rule() == rule)
 	})
 }
 
