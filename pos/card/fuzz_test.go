@@ -10,7 +10,8 @@ import (
 	"github.com/azs-edge/azs-edge/pos/scanner"
 )
 
-// FuzzDecode starts from the recorded inputs. What comes out is bounded by what went in, and well-formed.
+// FuzzDecode starts from the recorded inputs. What comes out is bounded by what went in, and well-formed; a card that was
+// scanned is one when it is typed in.
 func FuzzDecode(f *testing.F) {
 	for _, r := range corpus(f) {
 		f.Add(bytes.Join(r.chunks, []byte{0}))
@@ -24,6 +25,9 @@ func FuzzDecode(f *testing.F) {
 			case card.Card:
 				if err := e.Number.Check(); err != nil || e.Kind == "" || e.Manner == "" || e.Relay != nil {
 					t.Fatalf("%#v: %v", e, err)
+				}
+				if why := card.Example().Refuses(e.Number); why != "" {
+					t.Fatalf("%#v is a card when it is scanned, and %s when it is typed in", e, why)
 				}
 			case card.Token:
 				if len(e.Payload) == 0 || e.Kind == "" || e.Relay != nil {
