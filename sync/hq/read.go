@@ -31,7 +31,7 @@ func (p *posting) read([]*Batch) (err error) {
 		case loyalty.SaleClosed:
 			versions = append(versions, l.entry.Programme)
 		case loyalty.SaleRefunded:
-			ops = append(ops, b.Closed)
+			ops, versions = append(ops, b.Closed), append(versions, l.entry.Programme) // which is its sale's
 		case loyalty.CardIssued:
 			if b.For != "" {
 				numbers = append(numbers, b.For)

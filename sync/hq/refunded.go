@@ -142,7 +142,11 @@ func (p *posting) unsound(l *line, sale *Line) string {
 	case body.Account != 0 && !p.lost(body.Account) && body.Account != cmp.Or(sale.Account, closed.Account):
 		return fmt.Sprintf("account %d has no part in it", body.Account)
 	}
-	return cmp.Or(sum.returns(&body, &closed), sum.takes(&body, &closed))
+	step := loyalty.Points(1)
+	if by := p.programmes[e.Programme]; by != nil {
+		step = by.Step
+	}
+	return cmp.Or(sum.returns(&body, &closed), sum.takes(&body, &closed, step))
 }
 
 // closedBy tells whether an operation closed a sale: the one that headquarters counts or, where the station had forgotten
@@ -180,13 +184,14 @@ func (r *returned) returns(body *loyalty.SaleRefunded, closed *loyalty.SaleClose
 }
 
 // takes says what a refund takes back beyond what the sale earned and counted; empty if nothing. Stations round what they
-// take up, of each line that they refund, and what they count back down, from what they know was refunded before: two that
-// do not know of each other may come to a hundredth more for each line, and to one more for each refund.
-func (r *returned) takes(body *loyalty.SaleRefunded, closed *loyalty.SaleClosed) string {
+// take up to the step of the sale's programme, of each line that they refund, and what they count back down, from what they know
+// was refunded before: two that do not know of each other may come to a step more for each line, and to one more for each
+// refund.
+func (r *returned) takes(body *loyalty.SaleRefunded, closed *loyalty.SaleClosed, step loyalty.Points) string {
 	earned, back := closed.Points(), points(body.Clawed)
 	most := earned
 	if earned > 0 {
-		most += loyalty.Points(r.pieces + len(body.Lines))
+		most += step * loyalty.Points(r.pieces+len(body.Lines))
 	}
 	if r.clawed+back > most {
 		return fmt.Sprintf("%s points were earned, of which %s were taken back before and %s are now", earned, r.clawed, back)

@@ -18,6 +18,7 @@ func runGuard(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"refund to another account", testRefundElsewhere},
 		{"refund of another operation", testRefundOfAnother},
 		{"refund that takes more than was earned", testRefundTakes},
+		{"refunds where points are whole", testRefundsInSteps},
 		{"number that was refused", testNumberRefused},
 		{"claims that were denied", testDenied},
 		{"clock that was behind", testClockBehind},

@@ -1,6 +1,7 @@
 package hqtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -241,6 +242,33 @@ func testRefundTakes(b *Bench) {
 	b.Holds(5, 100+3-2-2)
 	b.retries(0, hq.Retried{Tried: 4})
 	b.Holds(5, 99)
+}
+
+// testRefundsInSteps: where points are whole, stations round what they take up to whole ones, and two that do not know of each
+// other may take one more for each line than there was, and no more than that.
+func testRefundsInSteps(b *Bench) {
+	whole := bytes.Replace(Programme(1), []byte(`step: "0.01"`), []byte(`step: "1"`), 1)
+	_, err := b.Publish(context.Background(), whole)
+	b.ok(err)
+	b.Bring(Account(5, 1000))
+	j, k := NewJournal(b, 17), NewJournal(b, 18)
+	b.Greets(j, good)
+	b.Greets(k, good)
+	s := j.Sale(5, "", 0, 300)
+	priced := func(j *Journal, body loyalty.Body) loyalty.OpID {
+		e := &loyalty.Entry{At: j.At, Op: j.Op(), Programme: 1, Body: body}
+		j.AppendEntry(e)
+		return e.Op
+	}
+	op := priced(j, s)
+	priced(j, Refund(op, &s, "r1", 120_000, 200, 0)) // a half of three, rounded up
+	priced(k, away(17, Refund(op, &s, "r1", 110_000, 200, 0)))
+	priced(k, away(17, Refund(op, &s, "r2", 1, 300, 0)))
+	r := b.Posts(j.All(), k.All())
+	if r.Counts != [4]int{hq.Posted: 3, hq.SetAside: 1} || !strings.Contains(r.Receipts[1].SetAside[0].Reason, "points were earned, of which") {
+		b.Fatalf("%v, %+v", r.Counts, r.Receipts)
+	}
+	b.Holds(5, 1000+300-200-200)
 }
 
 // testRefundsWithoutEnd: of a sale with more refunds than are added up nothing is refunded any more, and no station is told a
