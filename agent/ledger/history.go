@@ -195,7 +195,8 @@ func (t *txn) eachBack(segment []byte, before place, fn func(p place, entry []by
 		return nil
 	}
 	c := seg.Cursor()
-	k, v := c.Seek(before.key())
+	var v []byte
+	k, _ := c.Seek(before.key())
 	if k == nil {
 		k, v = c.Last()
 	} else {

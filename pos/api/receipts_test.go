@@ -175,7 +175,7 @@ func TestRefundIsTold(t *testing.T) {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/v1/events?counter=2", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/events?counter=2", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

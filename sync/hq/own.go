@@ -49,7 +49,7 @@ var (
 // impersonal refuses a reason that tells how a person is reached: the journal is for ever, and nobody can take it out again
 // when the person asks to be forgotten.
 func impersonal(reason string) error {
-	what := ""
+	var what string
 	switch {
 	case telephone.MatchString(reason):
 		what = "a telephone number"
