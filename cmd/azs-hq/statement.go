@@ -26,7 +26,9 @@ func newStatementCmd() *cobra.Command {
 		Use:   "statement [ACCOUNT]",
 		Short: "Print what was done with an account, or what it adds up to",
 		Long: `Prints the operations of an account, at all stations and by headquarters, the newest first in the
-order in which headquarters took them in. With --by they are added up: by station, by partner, or by
+order in which headquarters took them in. What operators changed is among them, with their names and
+reasons: states, the switches of account and cards, closing, forgetting. Stations and customers are
+not told of that, and sums leave it out. With --by they are added up: by station, by partner, or by
 month of the programme's calendar.
 
 ` + calendarWords + `
@@ -148,7 +150,7 @@ const (
 	totalsHeader     = "key\toperations\tsold\trefunded\tdiscount\tredeemed\treturned\tearned\tclawed\texpired"
 	operationHeader  = "pos\tat\twhere\twhat\ttotal\tdiscount\tredeemed\tearned\tback\tdetails"
 	operationColumns = "pos\tat\tstation\tkind\tsale\trefund\tcard\tpartner\treason\ttotal\tdiscount\tredeemed\tearned\tactive_from\texpires\treturned\t" +
-		"clawed\tactivated\texpired\ttier_before\ttier_after"
+		"clawed\tactivated\texpired\ttier_before\ttier_after\toperator\tstate\tjoined\tredeem_on\tcard_kind\tmay_redeem\tforms"
 )
 
 // rows prints values for people, or as JSON lines, or as CSV with the same columns.
@@ -181,7 +183,8 @@ func (s *statement) row(o admin.Operation) []string {
 	var details []string
 	for _, d := range []struct{ what, is string }{
 		{"sale", o.Sale}, {"refund", o.Refund}, {"card", o.Card}, {"partner", o.Partner}, {"spendable from", inZone(s.zone, o.ActiveFrom)}, {"until", inZone(s.zone, o.Expires)},
-		{"taken back", o.Clawed}, {"spendable", o.Activated}, {"expired", o.Expired}, {"tier", o.TierAfter}, {"", o.Reason},
+		{"taken back", o.Clawed}, {"spendable", o.Activated}, {"expired", o.Expired}, {"tier", o.TierAfter}, {"now", o.State}, {"joined", inZone(s.zone, o.Joined)}, {"redeeming", switched(o.RedeemOn)}, {"", o.CardKind},
+		{"may redeem:", switched(o.MayRedeem)}, {"forms destroyed:", destroyed(&o)}, {"by", o.Operator}, {"", o.Reason},
 	} {
 		if d.is != "" {
 			details = append(details, strings.TrimSpace(d.what+" "+d.is))
@@ -197,5 +200,22 @@ func operationRecord(o admin.Operation) []string {
 	return []string{
 		strconv.FormatUint(o.Pos, 10), o.At, strconv.FormatUint(uint64(o.Station), 10), o.Kind, o.Sale, o.Refund, o.Card, o.Partner, o.Reason, o.Total, o.Discount,
 		o.Redeemed, o.Earned, o.ActiveFrom, o.Expires, o.Returned, o.Clawed, o.Activated, o.Expired, o.TierBefore, o.TierAfter,
+		o.Operator, o.State, o.Joined, switched(o.RedeemOn), o.CardKind, switched(o.MayRedeem), destroyed(&o),
 	}
+}
+
+// switched is a switch in a word; nothing if there is none.
+func switched(on *bool) string {
+	if on == nil {
+		return ""
+	}
+	return onOff(*on)
+}
+
+// destroyed is how many forms were destroyed, where the owner was forgotten.
+func destroyed(o *admin.Operation) string {
+	if o.Kind != string(hq.ForgottenLine) {
+		return ""
+	}
+	return strconv.Itoa(o.Forms)
 }

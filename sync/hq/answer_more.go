@@ -78,7 +78,8 @@ func (q *asking) history(account loyalty.AccountID, h *AskHistory) (err error) {
 	page := &pb.HistoryPage{}
 	q.Answer.History = page
 	size := q.Answer.SizeVT()
-	page.Next, err = readHistory(q.tx, account, h, func(_ uint64, o *loyalty.Operation) bool {
+	page.Next, err = readHistory(q.tx, account, h, false, func(l *HistoryLine) bool {
+		o := &l.Operation
 		if o.Station == Own {
 			o.Reason = "" // an operator's words are not for counters
 		}

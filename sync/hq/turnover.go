@@ -21,9 +21,9 @@ const (
 )
 
 // readHistory gives take the operations of an account, newest first in the order in which headquarters posted them, with
-// their positions, until it does not take one or there are as many as asked for. It returns where to go on; zero: there is
-// no more.
-func readHistory(tx Tx, account loyalty.AccountID, h *AskHistory, take func(uint64, *loyalty.Operation) bool) (next uint64, err error) {
+// their positions, until it does not take one or there are as many as asked for. Headquarters' own changes are among them if
+// they are wanted. It returns where to go on; zero: there is no more.
+func readHistory(tx Tx, account loyalty.AccountID, h *AskHistory, changes bool, take func(*HistoryLine) bool) (next uint64, err error) {
 	next = h.Before
 	for taken, looked, old := 0, 0, 0; looked < maxLooked; looked += historyRun {
 		lines, err := tx.History(account, next, historyRun)
@@ -31,15 +31,15 @@ func readHistory(tx Tx, account loyalty.AccountID, h *AskHistory, take func(uint
 			return 0, err
 		}
 		for _, l := range lines {
-			o, ok := operationOf(l)
+			o, ok := historyLine(l)
 			if old++; h.From == 0 || max(l.At, o.At) >= h.From.Add(-clockSlack) {
 				old = 0
 			}
 			if old == historyRun {
 				return 0, nil
 			}
-			if ok && o.At >= h.From && (h.Until == 0 || o.At < h.Until) {
-				if taken == h.Limit || !take(l.Pos, &o) {
+			if ok && (changes || o.Change == nil) && o.At >= h.From && (h.Until == 0 || o.At < h.Until) {
+				if taken == h.Limit || !take(&o) {
 					return next, nil
 				}
 				taken++
@@ -53,13 +53,35 @@ func readHistory(tx Tx, account loyalty.AccountID, h *AskHistory, take func(uint
 	return next, nil
 }
 
-// operationOf is what a line says to the customer; false for what concerns none. What was denied was neither earned nor
-// taken back.
-func operationOf(l *Line) (loyalty.Operation, bool) {
+// historyLine is what a line says in a statement; false for what concerns nobody.
+func historyLine(l *Line) (h HistoryLine, ok bool) {
 	e, err := wire.DecodeEntry(l.Bytes)
 	if err != nil {
-		return loyalty.Operation{}, false
+		return h, false
 	}
+	h.Pos = l.Pos
+	if h.Operation, ok = operationOf(l, e); !ok {
+		h.Operation = loyalty.Operation{At: e.At, Station: l.Station, Epoch: l.Epoch, Seq: l.Seq}
+		h.Change = e.Body
+	}
+	switch b := e.Body.(type) {
+	case loyalty.Adjusted:
+		h.Operator = b.Operator
+	case loyalty.AccountBurned:
+		h.Operator = b.Operator
+	case loyalty.AccountChanged:
+		h.Kind, h.Operator, h.Reason = AccountChangedLine, b.Operator, b.Reason
+	case loyalty.CardChanged:
+		h.Kind, h.Operator, h.Reason, h.Card = CardChangedLine, b.Operator, b.Reason, b.Card
+	case loyalty.AccountForgotten:
+		h.Kind, h.Operator, h.Reason = ForgottenLine, b.Operator, b.Reason
+	}
+	return h, h.Kind != ""
+}
+
+// operationOf is what an entry says to the customer; false for what concerns none. What was denied was neither earned nor
+// taken back.
+func operationOf(l *Line, e *loyalty.Entry) (loyalty.Operation, bool) {
 	o, ok := loyalty.OperationOf(l.Station, l.Epoch, l.Seq, e)
 	if l.Denied == 0 {
 		return o, ok
@@ -79,9 +101,21 @@ func operationOf(l *Line) (loyalty.Operation, bool) {
 type HistoryLine struct {
 	Pos uint64
 	loyalty.Operation
+	// Operator is who did it, where headquarters did.
+	Operator string
+	// Change is what headquarters changed: how the account, or a card of it, is from then on. Nil: it is an operation, and
+	// stations tell customers of it as well.
+	Change loyalty.Body
 }
 
-// Statement is a page of what was done with an account, newest first, and where an older page begins; zero: there is none.
+// The kinds of changes, beside those of operations.
+const (
+	AccountChangedLine loyalty.OperationKind = "account_changed"
+	CardChangedLine    loyalty.OperationKind = "card_changed"
+	ForgottenLine      loyalty.OperationKind = "forgotten"
+)
+
+// Statement is a page of what was done with an account and changed of it, newest first, and where an older page begins; zero: there is none.
 // A page may have few lines, or none, and another behind it.
 func (b *Books) Statement(ctx context.Context, account loyalty.AccountID, h AskHistory) (page []HistoryLine, next uint64, err error) {
 	err = b.cfg.Store.View(ctx, func(tx Tx) error {
@@ -93,8 +127,8 @@ func (b *Books) Statement(ctx context.Context, account loyalty.AccountID, h AskH
 		if records[account] == nil {
 			return fmt.Errorf("account %d: %w", account, ErrNoAccount)
 		}
-		next, err = readHistory(tx, account, &h, func(pos uint64, o *loyalty.Operation) bool {
-			page = append(page, HistoryLine{pos, *o})
+		next, err = readHistory(tx, account, &h, true, func(l *HistoryLine) bool {
+			page = append(page, *l)
 			return true
 		})
 		return err
@@ -156,6 +190,9 @@ func (b *Books) Turnovers(ctx context.Context, account loyalty.AccountID, by Gro
 			return nil, err
 		}
 		for i := range page {
+			if page[i].Change != nil {
+				continue
+			}
 			o := &page[i].Operation
 			k := key(o)
 			if groups[k] == nil {

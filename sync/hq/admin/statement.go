@@ -50,6 +50,13 @@ type Operation struct {
 	Expired    string            `json:"expired,omitempty"`
 	TierBefore string            `json:"tier_before,omitempty"`
 	TierAfter  string            `json:"tier_after,omitempty"`
+	Operator   string            `json:"operator,omitempty"` // of headquarters
+	State      string            `json:"state,omitempty"`    // from here on, of the account or the card that was changed
+	Joined     string            `json:"joined,omitempty"`
+	RedeemOn   *bool             `json:"redeem_on,omitempty"`
+	CardKind   string            `json:"card_kind,omitempty"`
+	MayRedeem  *bool             `json:"may_redeem,omitempty"`
+	Forms      int               `json:"forms,omitempty"` // that were destroyed
 }
 
 // Totals are operations that have something in common, added up.
@@ -117,6 +124,15 @@ func operationOf(p *hq.HistoryLine, full bool) Operation {
 		Redeemed: some(p.Redeemed), Earned: some(p.Earned), ActiveFrom: momentOf(p.ActiveFrom), Expires: momentOf(p.Expires),
 		Returned: some(p.Returned), Clawed: some(p.Clawed), Activated: some(p.Activated), Expired: some(p.Expired),
 		TierBefore: p.TierBefore, TierAfter: p.TierAfter,
+	}
+	o.Operator = p.Operator
+	switch b := p.Change.(type) {
+	case loyalty.AccountChanged:
+		o.State, o.Joined, o.RedeemOn = b.State.String(), momentOf(b.Joined), &b.RedeemOn
+	case loyalty.CardChanged:
+		o.State, o.CardKind, o.MayRedeem = b.State.String(), b.Kind.String(), &b.MayRedeem
+	case loyalty.AccountForgotten:
+		o.Forms = len(b.Forms)
 	}
 	switch {
 	case p.Card == "":

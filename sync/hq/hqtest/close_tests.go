@@ -173,7 +173,8 @@ func testReasonsStay(b *Bench) {
 		}
 	}
 	page, _, err := b.Statement(ctx, 5, hq.AskHistory{Limit: 10})
-	if b.ok(err); len(page) != 4 || page[0].Reason != operator.Reason || page[1].Reason != operator.Reason {
+	if b.ok(err); len(page) != 5 || page[0].Reason != operator.Reason || page[1].Reason != operator.Reason ||
+		page[1].Kind != hq.AccountChangedLine || page[1].Operator != operator.Operator {
 		b.Errorf("the statement at headquarters: %+v", page)
 	}
 }
