@@ -7,8 +7,9 @@ import "time"
 //
 // Rounding, stated once: a rule gives points for the sum of the lines it covers, rounded down; all rules together, and
 // each campaign, are rounded down to the programme's step, and so is what limits leave; money for points and the shares
-// are rounded down to a kopeck. What a receipt's discount, or its points, leave over after rounding the lines down goes
-// one unit at a time to the lines with the largest remainders.
+// are rounded down to a kopeck. What a receipt's discount leaves over after rounding the lines down goes one kopeck at a
+// time to the lines with the largest remainders; points go to the lines of the rule or campaign that gave them, a step at a
+// time, to each first the steps that it has by itself.
 //
 // What several tenders pay together is divided between them in proportion: see payments.go.
 //
