@@ -55,14 +55,16 @@ func orNone[T loyalty.AccountID | loyalty.StationID](n T) string {
 func newFormsShowCmd() *cobra.Command {
 	var identity, card, hash string
 	var asJSON bool
+	var who by
 	cmd := &cobra.Command{
 		Use:   "show [ACCOUNT]",
 		Short: "Open the forms of an account, or one form",
-		Long: `Opens the forms of an account, or one form by its hash, with the identity that belongs to the stations' key: the file that
-age-keygen has written. It is read here and goes nowhere. What is printed is personal data.`,
-		Example: `  azs-hq forms show 549755813889 --identity forms.key
-  azs-hq forms show --card 7005123412349015 --identity forms.key --json
-  azs-hq forms show --hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --identity forms.key`,
+		Long: `Opens the forms of an account, or one form by its hash, with the identity that belongs to the stations' key: the file
+forms.identity that azs-hq init has written (or one of age-keygen). It is read here and goes nowhere.
+What is printed is personal data; a running azs-hq writes into its log who has asked for it.`,
+		Example: `  azs-hq forms show 549755813889 --identity forms.identity
+  azs-hq forms show --card 7005123412349015 --identity forms.identity --json
+  azs-hq forms show --hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --identity forms.identity`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var q admin.AccountQuery
@@ -81,11 +83,7 @@ age-keygen has written. It is read here and goes nowhere. What is printed is per
 			}
 			var forms []admin.Form
 			err = withHQ(cmd, reads, func(ctx context.Context, c *admin.Client) error {
-				if hash != "" {
-					forms, err = c.FormOf(ctx, hash)
-				} else {
-					forms, err = c.FormsOf(ctx, q)
-				}
+				forms, err = c.FormsOf(ctx, admin.FormQuery{AccountQuery: q, Hash: hash, Operator: who.who()})
 				return err
 			})
 			if err != nil {
@@ -97,7 +95,8 @@ age-keygen has written. It is read here and goes nowhere. What is printed is per
 			return showForms(cmd, id, forms, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&identity, "identity", "", "`file` with the secret key, as age-keygen has written it")
+	cmd.Flags().StringVar(&identity, "identity", "", "`file` with the secret key: forms.identity of azs-hq init, or one of age-keygen")
+	who.name(cmd)
 	cmd.Flags().StringVar(&card, "card", "", "`number` of one of the account's cards")
 	cmd.Flags().StringVar(&hash, "hash", "", "`SHA-256` of one form, as azs-hq forms list prints it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON lines")
@@ -148,7 +147,7 @@ Copies of the store that were made before still hold it: delete them when their 
 
 // readIdentity reads the file that is named on the command line.
 func readIdentity(path string) (id form.Identity, err error) {
-	const hint = "--identity names the file that age-keygen has written when the stations' key was made"
+	const hint = "--identity names the file with the secret key of the stations' forms_key: forms.identity (or hq.forms.identity), which `azs-hq init` has written"
 	if path == "" {
 		return id, withHint(errors.New("which identity opens the forms?"), hint)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func newStationsCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, addJSON bool
 	cmd := &cobra.Command{Use: "stations", Short: "Look at stations, add them, and let them go on", Args: cobra.NoArgs, RunE: help}
 	list := &cobra.Command{
 		Use: "list", Short: "List the stations and how they are", Example: "  azs-hq stations list", Args: cobra.NoArgs,
@@ -49,11 +49,15 @@ func newStationsCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if addJSON {
+					return printJSON(cmd, e)
+				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "added %d, there already %d\n", e.Added, e.There)
 				return err
 			})
 		},
 	}
+	add.Flags().BoolVar(&addJSON, "json", false, "print JSON")
 	mayCreate(add)
 	cmd.AddCommand(list, add, newAcceptGapCmd(), newAcceptRestoreCmd())
 	return cmd

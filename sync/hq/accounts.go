@@ -89,7 +89,7 @@ func (b *Books) SetAccount(ctx context.Context, id loyalty.AccountID, c AccountC
 		return nil, false, err
 	}
 	if c.State != nil && *c.State == loyalty.Closed {
-		return nil, false, fmt.Errorf("%w: an account is closed by a command of its own", loyalty.BadRequest)
+		return nil, false, fmt.Errorf("%w: state closed is for good: an account is closed with `azs-hq accounts close`", loyalty.BadRequest)
 	}
 	err = b.own(ctx, func(o *own) error {
 		if err := o.load(nil, []loyalty.AccountID{id}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 )
@@ -28,9 +29,10 @@ type Act struct {
 	Forms     []string          `json:"forms"`  // SHA-256 of the sealed forms that were destroyed, in hexadecimal
 	FormsLeft int               `json:"forms_left"`
 	Entries   []ActEntry        `json:"entries"`
-	Operator  string            `json:"operator"` // who has made the act
-	Made      string            `json:"made"`     // when
-	Text      []string          `json:"text"`     // the same in words, line by line
+	Operator  string            `json:"operator"`             // who has made the act
+	Made      string            `json:"made"`                 // when
+	UTCOffset string            `json:"utc_offset,omitempty"` // of the programme's calendar, in which the words have dates; none: RFC 3339
+	Text      []string          `json:"text"`                 // the same in words, line by line
 }
 
 // ActEntry is an entry of headquarters' own journal. Hash is the state of the chain after it: whoever has the journal can
@@ -109,6 +111,17 @@ var actKinds = map[string]string{
 	"account_closed": "счёт закрыт", "card_closed": "карта закрыта", "account_burned": "баллы списаны", "account_forgotten": "анкеты уничтожены",
 }
 
+// date is a moment as people in Russia write it, in the calendar of the act.
+func (a *Act) date(moment string) string {
+	zone, err1 := time.Parse("-07:00", a.UTCOffset)
+	at, err2 := time.Parse(time.RFC3339Nano, moment)
+	if err1 != nil || err2 != nil {
+		return moment
+	}
+	_, offset := zone.Zone()
+	return at.In(time.FixedZone("", offset)).Format("02.01.2006 15:04 -07:00")
+}
+
 // text is the act in words.
 func (a *Act) text() []string {
 	forgotten := slices.ContainsFunc(a.Entries, func(e ActEntry) bool { return e.Kind == "account_forgotten" })
@@ -148,7 +161,7 @@ func (a *Act) text() []string {
 		"если анкеты уничтожены. Копии хранилища, сделанные раньше, содержат запечатанные анкеты, пока не стёрты.",
 		"", "Записи собственного журнала центра (станция 0):")
 	for _, e := range a.Entries {
-		line := fmt.Sprintf("  %s, эпоха %d, запись %d: %s", e.At, e.Epoch, e.Seq, actKinds[e.Kind])
+		line := fmt.Sprintf("  %s, эпоха %d, запись %d: %s", a.date(e.At), e.Epoch, e.Seq, actKinds[e.Kind])
 		if e.Card != "" {
 			line += " " + e.Card
 		}
@@ -160,7 +173,7 @@ func (a *Act) text() []string {
 		}
 		out = append(out, line+"; основание: "+e.Reason, "    хэш цепочки "+e.Hash)
 	}
-	out = append(out, "", "Акт составлен: "+a.Made)
+	out = append(out, "", "Акт составлен: "+a.date(a.Made))
 	if a.Operator != "" {
 		out = append(out, "Оператор: "+a.Operator)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/azs-edge/azs-edge/agent/loyalty"
 	"github.com/azs-edge/azs-edge/sync/wire"
@@ -218,6 +219,11 @@ func (b *Books) Act(ctx context.Context, c Catalogue, id loyalty.AccountID) (*Ac
 	if err != nil {
 		return nil, err
 	}
+	offset, err := b.Calendar(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.UTCOffset = time.Unix(0, 0).In(time.FixedZone("", int(offset/time.Second))).Format("-07:00")
 	var burned loyalty.Points
 	history := func(id loyalty.AccountID, before uint64, limit int) ([]*Line, error) {
 		return c.History(ctx, id, before, limit)

@@ -172,7 +172,17 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &re) {
 		row, err = &re.Row, re.Err
 	}
-	h.problem(w, status, code, strings.TrimPrefix(err.Error(), code+": "), row)
+	h.problem(w, status, code, inWords(strings.TrimPrefix(err.Error(), code+": "), err), row)
+}
+
+// inWords puts a refusal's words where an error has its code.
+func inWords(text string, err error) string {
+	var refusal loyalty.Refusal
+	if !errors.As(err, &refusal) || refusal == loyalty.BadRequest {
+		return text
+	}
+	words := []rune(loyalty.Words(refusal).EN)
+	return strings.Replace(text, string(refusal), strings.ToLower(string(words[:1]))+string(words[1:]), 1)
 }
 
 func answer(w http.ResponseWriter, v any) error {

@@ -172,15 +172,9 @@ func (c *Client) Forms(ctx context.Context, fn func(Form) error) error {
 	return pages(ctx, c, "/v1/forms", func(f Form) url.Values { return url.Values{"after": {f.Hash}} }, fn)
 }
 
-// FormsOf are the forms of an account, sealed.
-func (c *Client) FormsOf(ctx context.Context, q AccountQuery) (out []Form, err error) {
+// FormsOf are the forms that are asked for, sealed.
+func (c *Client) FormsOf(ctx context.Context, q FormQuery) (out []Form, err error) {
 	err = c.post(ctx, "/v1/forms/show", q, &out)
-	return out, err
-}
-
-// FormOf is one form, sealed, by its hash in hexadecimal.
-func (c *Client) FormOf(ctx context.Context, hash string) (out []Form, err error) {
-	err = c.post(ctx, "/v1/forms/show", FormQuery{Hash: hash}, &out)
 	return out, err
 }
 

@@ -113,7 +113,7 @@ func TestAlertsAndForms(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	forms, err := c.FormsOf(ctx, admin.AccountQuery{Card: "7005220000000011"})
+	forms, err := c.FormsOf(ctx, admin.FormQuery{AccountQuery: admin.AccountQuery{Card: "7005220000000011"}, Operator: "Ivanova"})
 	if err != nil || len(forms) != 1 || string(forms[0].Sealed) != "sealed" || forms[0].Account < hq.FirstGiven {
 		t.Fatalf("%+v %v", forms, err)
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -51,7 +52,8 @@ func formHash(s string) (loyalty.FormHash, error) {
 // FormQuery names the forms of an account, or one by its hash.
 type FormQuery struct {
 	AccountQuery
-	Hash string `json:"hash,omitempty"`
+	Hash     string `json:"hash,omitempty"`
+	Operator string `json:"operator,omitempty"` // who wants to read them; the log has it
 }
 
 // find looks the forms up.
@@ -154,6 +156,9 @@ func (h *handler) showForms(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		return err
+	}
+	for i := range out {
+		h.Log.Info("a sealed form was read", "operator", cmp.Or(q.Operator, "nobody named"), "account", out[i].Account, "form", out[i].Hash)
 	}
 	return answer(w, out)
 }
