@@ -233,7 +233,13 @@ func (k *kind[T]) bring(ctx context.Context, c *admin.Client, r io.Reader, count
 		n, err := k.send(c, ctx, rows)
 		var p *admin.Problem
 		if errors.As(err, &p) && p.Row != nil && *p.Row < len(lines) {
-			return &admin.LineError{Line: lines[*p.Row], Err: err}
+			err = &admin.LineError{Line: lines[*p.Row], Err: err}
+			for _, m := range p.More {
+				if m.Row < len(lines) {
+					err = errors.Join(err, &admin.LineError{Line: lines[m.Row], Err: errors.New(m.Detail)})
+				}
+			}
+			return err
 		}
 		if err != nil {
 			return err

@@ -29,7 +29,11 @@ func (i *Imported) Add(o Imported) {
 type RowError struct {
 	Row int
 	Err error
+	// More are other rows with the same fault, in their order; at most maxFaults.
+	More []RowError
 }
+
+const maxFaults = 50
 
 // Error names the row and the reason.
 func (e *RowError) Error() string { return fmt.Sprintf("row %d: %v", e.Row, e.Err) }
@@ -45,10 +49,10 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 	for i := range accounts {
 		a := &accounts[i]
 		if a.ID == 0 || a.ID > loyalty.MaxAccount {
-			return n, &RowError{i, fmt.Errorf("%w: account %d", loyalty.BadRequest, a.ID)}
+			return n, &RowError{Row: i, Err: fmt.Errorf("%w: account %d", loyalty.BadRequest, a.ID)}
 		}
 		if err := a.Check(); err != nil {
-			return n, &RowError{i, fmt.Errorf("%w: %w", loyalty.BadRequest, err)}
+			return n, &RowError{Row: i, Err: fmt.Errorf("%w: %w", loyalty.BadRequest, err)}
 		}
 		ids = append(ids, a.ID)
 	}
@@ -83,7 +87,7 @@ func (b *Books) ImportAccounts(ctx context.Context, accounts []loyalty.Account) 
 			case same:
 				n.Unchanged++
 			default:
-				return &RowError{i, fmt.Errorf("account %d was brought in with other content: %w", a.ID, ErrDiffers)}
+				return &RowError{Row: i, Err: fmt.Errorf("account %d was brought in with other content: %w", a.ID, ErrDiffers)}
 			}
 		}
 		if c.empty() {
@@ -106,7 +110,7 @@ func (b *Books) ImportCards(ctx context.Context, cards []loyalty.Card) (n Import
 	var ids []loyalty.AccountID
 	for i := range cards {
 		if err := cards[i].Number.Check(); err != nil {
-			return n, &RowError{i, err}
+			return n, &RowError{Row: i, Err: err}
 		}
 		numbers, ids = append(numbers, cards[i].Number), append(ids, cards[i].Account)
 	}
@@ -156,21 +160,21 @@ func importCards(
 		card.HQVersion = old.HQVersion
 		switch {
 		case records[card.Account] == nil:
-			return nil, &RowError{i, fmt.Errorf("account %d: %w", card.Account, ErrNoAccount)}
+			return nil, &RowError{Row: i, Err: fmt.Errorf("account %d: %w", card.Account, ErrNoAccount)}
 		case ok && old.Account != card.Account:
-			return nil, &RowError{i, fmt.Errorf("card %s belongs to account %d: %w", card.Number, old.Account, ErrDiffers)}
+			return nil, &RowError{Row: i, Err: fmt.Errorf("card %s belongs to account %d: %w", card.Number, old.Account, ErrDiffers)}
 		case ok && reflect.DeepEqual(old, card):
 			n.Unchanged++
 			continue
 		case ok && old.State == loyalty.Closed && card.State != loyalty.Closed:
-			return nil, &RowError{i, fmt.Errorf("card %s: %w", card.Number, ErrForGood)}
+			return nil, &RowError{Row: i, Err: fmt.Errorf("card %s: %w", card.Number, ErrForGood)}
 		case ok:
 			n.Changed++
 		default:
 			n.Added++
 		}
 		if err := limit.add(card, old); err != nil {
-			return nil, &RowError{i, err}
+			return nil, &RowError{Row: i, Err: err}
 		}
 		card.HQVersion++
 		there[card.Number] = card

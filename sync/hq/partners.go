@@ -79,7 +79,7 @@ func (b *Books) Accrue(ctx context.Context, partner string, rows []Accrual, oper
 			done, err := o.accrue(&accruals[i], p)
 			switch {
 			case err != nil:
-				return &RowError{i, err}
+				return &RowError{Row: i, Err: err}
 			case done:
 				n.Added++
 				n.Points += accruals[i].points
@@ -107,7 +107,7 @@ func (o *own) rows(partner string, rows []Accrual, by By) ([]accrual, error) {
 	for i, row := range rows {
 		a := accrual{account: row.Account, points: row.Points, active: row.ActiveFrom, expires: row.Expires, partner: partner, ref: row.Ref, By: by}
 		if err := row.Check(); err != nil {
-			return nil, &RowError{i, err}
+			return nil, &RowError{Row: i, Err: err}
 		}
 		if row.Card != "" {
 			cards = append(cards, row.Card)
@@ -122,14 +122,24 @@ func (o *own) rows(partner string, rows []Accrual, by By) ([]accrual, error) {
 	if err := o.load(cards, ids); err != nil {
 		return nil, err
 	}
+	var unknown *RowError
 	for i, row := range rows {
-		if row.Card != "" {
-			card, ok := o.cards[row.Card]
-			if !ok {
-				return nil, &RowError{i, fmt.Errorf("card %s: %w", row.Card, loyalty.UnknownCard)}
-			}
-			out[i].account = card.Account
+		if row.Card == "" {
+			continue
 		}
+		card, ok := o.cards[row.Card]
+		err := RowError{Row: i, Err: fmt.Errorf("card %s: %w", row.Card, loyalty.UnknownCard)}
+		switch {
+		case ok:
+			out[i].account = card.Account
+		case unknown == nil:
+			unknown = &err
+		case len(unknown.More) < maxFaults:
+			unknown.More = append(unknown.More, err)
+		}
+	}
+	if unknown != nil {
+		return nil, unknown
 	}
 	return out, nil
 }

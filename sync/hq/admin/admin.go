@@ -131,15 +131,23 @@ type Problem struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 	Row    *int   `json:"row,omitempty"` // of an import, from zero
+	// More are other rows with the same fault.
+	More []BadRow `json:"more,omitempty"`
+}
+
+// BadRow is a row of an import and what is wrong with it.
+type BadRow struct {
+	Row    int    `json:"row"`
+	Detail string `json:"detail"`
 }
 
 // Error is the detail.
 func (p *Problem) Error() string { return p.Detail }
 
-func (h *handler) problem(w http.ResponseWriter, status int, code, detail string, row *int) {
+func (h *handler) problem(w http.ResponseWriter, status int, code, detail string, row *int, more ...BadRow) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(Problem{status, code, detail, row}) // the caller has gone
+	_ = json.NewEncoder(w).Encode(Problem{status, code, detail, row, more}) // the caller has gone
 }
 
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -169,10 +177,14 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var row *int
 	var re *hq.RowError
+	var more []BadRow
 	if errors.As(err, &re) {
 		row, err = &re.Row, re.Err
+		for _, m := range re.More {
+			more = append(more, BadRow{m.Row, inWords(m.Err.Error(), m.Err)})
+		}
 	}
-	h.problem(w, status, code, inWords(strings.TrimPrefix(err.Error(), code+": "), err), row)
+	h.problem(w, status, code, inWords(strings.TrimPrefix(err.Error(), code+": "), err), row, more...)
 }
 
 // inWords puts a refusal's words where an error has its code.
