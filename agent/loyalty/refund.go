@@ -12,8 +12,9 @@ import (
 // follows from how much of each line is refunded in all, by this refund and those before it:
 //
 //   - the line's discount goes back in proportion, rounded down; the customer gets the rest of the amount as money;
-//   - the points that the line earned are taken back in proportion, rounded up to the step in which the sale earned, but
-//     never more than the line's: so what is left is in whole steps too;
+//   - of the points that the line earned, what is not refunded is left, in proportion and rounded down to the hundredth; of
+//     what is left of all lines together the customer keeps the whole steps in which the sale earned, and the rest of what
+//     it earned is taken back;
 //   - the points that paid the discounts come back in proportion to the discounts that go back, rounded down;
 //   - the counters go back in proportion to the money of the whole receipt, rounded down; promo codes stay used.
 //
@@ -119,7 +120,7 @@ type Refund struct {
 	At       Instant
 	Lines    []RefundLine
 	All      bool    // nothing of the sale is left after it
-	Tender   Tender  // by which the money went back; zero: the one that the sale names
+	Tender   Tender  // by which the money went back; zero: not known
 	Amount   Kopecks // of the lines
 	Discount Kopecks // of it, what points had paid
 	Clawed   Points  // taken back of what was earned
@@ -144,9 +145,9 @@ func (s *Sale) RefundTender(named Tender) Tender {
 	return named
 }
 
-// asks tells whether a request asks for what the refund was.
+// asks tells whether a request asks for what the refund was. A tender that is not known may have been any.
 func (s *Sale) asks(r *RefundRequest, f *Refund) bool {
-	if s.RefundTender(r.Tender) != s.RefundTender(f.Tender) {
+	if asked := s.RefundTender(r.Tender); asked != 0 && f.Tender != 0 && asked != f.Tender {
 		return false
 	}
 	if len(r.Lines) == 0 {
@@ -335,7 +336,8 @@ func (s *Sale) clawed() (sum Points) {
 	return sum
 }
 
-// reckon works out what it comes to if so much of each line is refunded, with points taken back in multiples of the step.
+// reckon works out what it comes to if so much of each line is refunded, with points taken back in
+// multiples of the step: of what a sale earned in that step, its whole steps are left.
 func (s *Sale) reckon(done []RefundLine, step Points) reckoning {
 	q := &s.Quote
 	r := reckoning{whole: true}
@@ -348,12 +350,13 @@ func (s *Sale) reckon(done []RefundLine, step Points) reckoning {
 		discount, earned := int64(perLine(q.Lines, i)), int64(perLine(q.LineEarn, i))
 		if part != of {
 			r.whole = false
-			discount, earned = mulDiv(discount, part, of), min(earned, roundUp(mulDivUp(earned, part, of), int64(step)))
+			discount, earned = mulDiv(discount, part, of), mulDivUp(earned, part, of)
 		}
 		r.amount += d.Amount
 		r.discount += Kopecks(discount)
 		r.clawed += Points(earned)
 	}
+	r.clawed = min(q.Earn, Points(roundUp(int64(r.clawed), int64(step)))) // what is left rounds down
 	switch {
 	case r.whole:
 		r.clawed, r.returned = q.Earn, q.Redeem

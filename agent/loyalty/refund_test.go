@@ -1,6 +1,7 @@
 package loyalty_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -307,5 +308,31 @@ func TestRefundOfAClaimThatWasDenied(t *testing.T) {
 				t.Errorf("tallies %v, want %v", r.Account.Tallies, want)
 			}
 		})
+	}
+}
+
+// A refund of which the tender is not known any longer is the same request by whichever tender it is asked for again.
+func TestARefundOfAnUnknownTenderMatchesAny(t *testing.T) {
+	b, _ := soldAtHome(t, 0)
+	r := refunding("c", coffee)
+	r.Tender = loyalty.Cash
+	mustRefund(t, b, r, place(5))
+	ask := func(tender loyalty.Tender) error {
+		again := *r
+		again.Tender = tender
+		_, body, err := b.Refund(&again, place(6))
+		if body != nil {
+			t.Errorf("by %s: refunded twice", tender)
+		}
+		return err
+	}
+	if err := ask(loyalty.FuelCard); !errors.Is(err, loyalty.Conflict) {
+		t.Errorf("by another: %v", err)
+	}
+	b.Sale.Refunds[0].Tender = 0
+	for _, tender := range []loyalty.Tender{0, loyalty.Cash, loyalty.Cashless, loyalty.FuelCard} {
+		if err := ask(tender); err != nil {
+			t.Errorf("by %s: %v", tender, err)
+		}
 	}
 }
