@@ -103,12 +103,6 @@ func (t *txn) sell(id loyalty.SaleID, card loyalty.CardNumber, redeems bool, do 
 	return s, t.saveBooks(&b, s, isNew)
 }
 
-// resolved tells whether the entry only puts down what has happened.
-func resolved(b loyalty.Body) bool {
-	c, ok := b.(loyalty.SaleClosed)
-	return ok && c.Resolved
-}
-
 // saveBooks writes what a step of a sale changed beside the sale itself.
 func (t *txn) saveBooks(b *loyalty.Books, s *loyalty.Sale, isNew bool) error {
 	if isNew {

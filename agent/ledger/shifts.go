@@ -17,8 +17,9 @@ import (
 // transaction, and the record names the last of them. It goes when that entry is trimmed: a shift that nobody closes is
 // forgotten with the rest.
 //
-// A shift that is closed takes nothing new. What ends a sale that was opened is taken all the same, since it has happened:
-// it stands in the shift, changes none of the totals that were compared with the register's, and headquarters is told.
+// A shift that is closed takes nothing new. What ends a sale that was opened, or is resolved, is taken all the same, since it
+// has happened: it stands in the shift, changes none of the totals that were compared with the register's, and headquarters
+// is told.
 
 // OpenShift opens a shift of a counter: see [loyalty.OpenShift]. When it returns the shift, the shift is on the disk.
 // [loyalty.StorageFailed] means that the outcome is not known: ask again.
@@ -172,8 +173,8 @@ type noting struct {
 }
 
 // inShift works out what an entry that is about to be appended does to its shift, nil if it stands in none. An entry of a
-// shift that is closed is refused, and so is one that only prepares something which would be counted later; late is an end
-// of a sale that was opened.
+// shift that is closed is refused, and so is one that only prepares something which would be counted later; late is one
+// that is taken all the same, since it has happened.
 func (t *txn) inShift(c chained, at loyalty.Place) (n *noting, late bool, err error) {
 	if c.entry.Shift == 0 {
 		return nil, false, nil
@@ -183,7 +184,7 @@ func (t *txn) inShift(c chained, at loyalty.Place) (n *noting, late bool, err er
 	if err != nil {
 		return nil, false, err
 	}
-	if late = was != nil && was.Closed; late && !loyalty.EndsOpened(c.entry.Body) {
+	if late = was != nil && was.Closed; late && !loyalty.HasHappened(c.entry.Body) {
 		return nil, false, fmt.Errorf("shift %d: %w", id.Number, loyalty.ShiftEnded)
 	}
 	if _, counts := loyalty.ShiftOf(c.entry); !counts {

@@ -172,7 +172,7 @@ func TestAnEndCountsWhereTheSaleWasOpened(t *testing.T) {
 	}
 }
 
-// A sale that was opened in a shift ends in it also when the shift has been closed meanwhile: it has happened. The totals
+// A sale that was opened in a shift, or is resolved, ends in it also when the shift has been closed meanwhile: it has happened. The totals
 // that were compared stay as they were, and headquarters is told.
 func TestAnOpenSaleEndsInAClosedShift(t *testing.T) {
 	cfg := testConfig(t)
@@ -188,13 +188,15 @@ func TestAnOpenSaleEndsInAClosedShift(t *testing.T) {
 	if closed.Differs {
 		t.Errorf("shift %+v", closed)
 	}
+	settled := &loyalty.CloseRequest{Sale: "never opened", Card: cardOf(1), Receipt: fuel(4), Resolved: true, Who: inShift(1, "Анна")}
 	for range 2 { // asked again: told once
 		ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "closed", Receipt: fuel(4), Redeem: 100_00, Who: inShift(1, "Анна")}))
 		ok(l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "resolved", Receipt: fuel(4), Redeem: 50_00, Resolved: true, Who: inShift(1, "Анна")}))
 		ok(l.VoidSale(t.Context(), &loyalty.VoidRequest{Sale: "void", Who: inShift(1, "Анна")}))
+		ok(l.CloseSale(t.Context(), settled))
 	}
-	wantAlerts(t, l, "shift-late closed 0/0", "shift-late resolved 0/0", "shift-late void 0/0")
-	_, err := l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "new", Card: cardOf(1), Receipt: fuel(4), Resolved: true, Who: inShift(1, "")})
+	wantAlerts(t, l, "shift-late closed 0/0", "shift-late resolved 0/0", "shift-late void 0/0", "shift-late never opened 0/0")
+	_, err := l.CloseSale(t.Context(), &loyalty.CloseRequest{Sale: "new", Card: cardOf(1), Receipt: fuel(4), Who: inShift(1, "")})
 	wantRefusal(t, err, loyalty.ShiftEnded)
 	same := func(when string) {
 		t.Helper()

@@ -68,7 +68,7 @@ func (t *txn) beside(c chained, at loyalty.Place, r reading, own ...loyalty.Aler
 		a.Account, a.Card = loyalty.Subject(c.entry.Body)
 		own = append(own, a)
 	}
-	alerts, err := t.watch(b, c.entry, loyalty.EndsOpened(c.entry.Body) || resolved(c.entry.Body))
+	alerts, err := t.watch(b, c.entry, loyalty.HasHappened(c.entry.Body))
 	if err != nil {
 		return nil, err
 	}

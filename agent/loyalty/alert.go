@@ -7,7 +7,7 @@ const (
 	AlertStaffCard    = "staff-card"    // a staff card was shown at a counter
 	AlertRefundToCard = "refund-card"   // a refund was asked for with a card of another account
 	AlertShiftDiffers = "shift-differs" // the register's totals of a shift are not the station's
-	AlertShiftLate    = "shift-late"    // a sale that was opened ended in a shift that was closed: no totals have it
+	AlertShiftLate    = "shift-late"    // a sale was ended or resolved in a shift that was closed: no totals have it
 )
 
 // Alerted tells headquarters of something that a person should look at. It changes nothing.

@@ -93,11 +93,12 @@ func ShiftOf(e *Entry) (ShiftID, bool) {
 	return ShiftID{}, false
 }
 
-// EndsOpened tells whether a body ends a sale that was opened, which has happened whatever has become of its shift.
-func EndsOpened(b Body) bool {
+// HasHappened tells whether a body only puts down what has happened, whatever has become of its shift and whatever rules
+// say: it ends a sale that was opened, or settles one after a crash by what the POS's receipt log says.
+func HasHappened(b Body) bool {
 	switch b := b.(type) {
 	case SaleClosed:
-		return !b.Opened.IsZero()
+		return !b.Opened.IsZero() || b.Resolved
 	case SaleVoided:
 		return true
 	}
@@ -105,8 +106,8 @@ func EndsOpened(b Body) bool {
 }
 
 // NoteShift counts an entry into its shift; was is what the station has of it, nil if nothing: the entry implies it. The
-// result is new: was is not changed. An entry that opens or closes the shift makes it what the entry says. One that ends a
-// sale in a shift that is closed only becomes its last.
+// result is new: was is not changed. An entry that opens or closes the shift makes it what the entry says. Any
+// other one in a shift that is closed only becomes its last.
 func NoteShift(was *Shift, epoch Epoch, seq Seq, e *Entry) *Shift {
 	s := Shift{ShiftID: ShiftID{Counter: e.Counter, Number: e.Shift}, Implied: true, OpenedAt: e.At}
 	if was != nil {

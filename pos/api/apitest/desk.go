@@ -356,14 +356,14 @@ func (d *Desk) place() loyalty.Place {
 	return loyalty.Place{Epoch: Epoch, Seq: d.seq + 1, Op: loyalty.NewOpID(d.now, random), At: d.now}
 }
 
-// append writes an entry and counts it into its shift; a shift that is closed refuses it, unless it ends a sale that was
-// opened.
+// append writes an entry and counts it into its shift; a shift that is closed refuses it, unless it puts down
+// what has happened.
 func (d *Desk) append(at loyalty.Place, who loyalty.Who, programme uint32, body loyalty.Body) error {
 	e := entry{at.Seq, loyalty.Entry{
 		At: at.At, Op: at.Op, Cashier: who.Cashier, Shift: who.Shift, Counter: who.Counter, Programme: programme, Body: body,
 	}}
 	named := loyalty.ShiftID{Counter: who.Counter, Number: who.Shift}
-	if s := d.shifts[named]; s != nil && s.Closed && !loyalty.EndsOpened(body) {
+	if s := d.shifts[named]; s != nil && s.Closed && !loyalty.HasHappened(body) {
 		return loyalty.ShiftEnded
 	}
 	if id, ok := loyalty.ShiftOf(&e.Entry); ok {
