@@ -171,20 +171,23 @@ func (w *world) storm() {
 	}
 }
 
-// settle waits until everything is where it belongs, or for so long that it never will be.
+// settle waits until everything is where it belongs, or for so long that it never will be. Headquarters that were put back
+// to a time when they had nothing to say do not tell the station of a new stream.
 func (w *world) settle() {
 	for range 600 {
 		time.Sleep(time.Second)
 		b := w.hq.state()
 		w.st.mu.Lock()
 		d := w.st.disk
-		done := d.acked == loyalty.Seq(len(d.entries)) && b.epoch == d.epoch && b.seq == d.acked && d.notice == b.notices && d.downStream == b.stream
+		done := d.acked == loyalty.Seq(len(d.entries)) && b.epoch == d.epoch && b.seq == d.acked && d.notice == b.notices && (d.downStream == b.stream || b.notices == 0)
 		w.st.mu.Unlock()
 		if done {
 			return
 		}
 	}
-	w.failf("nothing moves any more")
+	b, d := w.hq.state(), w.st.disk
+	w.failf("nothing moves any more: headquarters at %d of epoch %d, notice %d of stream %d; the station's %d entries of epoch %d, %d acknowledged, notice %d of stream %d",
+		b.seq, b.epoch, b.notices, b.stream, len(d.entries), d.epoch, d.acked, d.notice, d.downStream)
 }
 
 // check compares the two ends.
