@@ -15,15 +15,14 @@ type returned struct {
 	discount loyalty.Kopecks
 	points   loyalty.Points
 	clawed   loyalty.Points
-	counted  map[loyalty.Tally]int64 // by what was counted, without an amount
+	by       map[loyalty.StationID]loyalty.Points // who refunded it, and what each took back
+	counted  map[loyalty.Tally]int64              // by what was counted, without an amount
 	refunds  int
-	pieces   int  // lines of all refunds
 	more     bool // there are more refunds than are read
 }
 
-func (r *returned) add(b *loyalty.SaleRefunded) {
+func (r *returned) add(station loyalty.StationID, b *loyalty.SaleRefunded) {
 	r.refunds++
-	r.pieces += len(b.Lines)
 	for _, l := range b.Lines {
 		x := r.lines[l.Line]
 		r.lines[l.Line] = loyalty.RefundLine{Line: l.Line, Volume: x.Volume + l.Volume, Count: x.Count + l.Count, Amount: x.Amount + l.Amount}
@@ -31,6 +30,7 @@ func (r *returned) add(b *loyalty.SaleRefunded) {
 	r.discount += b.Discount
 	r.points += points(b.Returned)
 	r.clawed += points(b.Clawed)
+	r.by[station] += points(b.Clawed)
 	for _, t := range b.Uncounted {
 		r.counted[uncounted(t)] += t.Amount
 	}
@@ -58,7 +58,9 @@ func (p *posting) readRefunds() error {
 		if !ok || p.refunds[key] != nil {
 			continue
 		}
-		sum := &returned{lines: map[int]loyalty.RefundLine{}, counted: map[loyalty.Tally]int64{}}
+		sum := &returned{
+			lines: map[int]loyalty.RefundLine{}, by: map[loyalty.StationID]loyalty.Points{}, counted: map[loyalty.Tally]int64{},
+		}
 		p.refunds[key] = sum
 		before, err := p.tx.RefundsOf(key.Station, key.Sale, mostRefunds+1)
 		if err != nil {
@@ -74,7 +76,7 @@ func (p *posting) readRefunds() error {
 				return fmt.Errorf("%s was applied and cannot be read: %w", b.Place, err)
 			}
 			if body, ok := e.Body.(loyalty.SaleRefunded); ok {
-				sum.add(&body)
+				sum.add(b.Station, &body)
 			}
 		}
 	}
@@ -146,7 +148,7 @@ func (p *posting) unsound(l *line, sale *Line) string {
 	if by := p.programmes[e.Programme]; by != nil {
 		step = by.Step
 	}
-	return cmp.Or(sum.returns(&body, &closed), sum.takes(&body, &closed, step))
+	return cmp.Or(sum.returns(&body, &closed), sum.takes(l.Station, &body, &closed, step))
 }
 
 // closedBy tells whether an operation closed a sale: the one that headquarters counts or, where the station had forgotten
@@ -183,18 +185,21 @@ func (r *returned) returns(body *loyalty.SaleRefunded, closed *loyalty.SaleClose
 	return ""
 }
 
-// takes says what a refund takes back beyond what the sale earned and counted; empty if nothing. Stations round what they
-// take up to the step of the sale's programme, of each line that they refund, and what they count back down, from what they know
-// was refunded before: two that do not know of each other may come to a step more for each line, and to one more for each
-// refund.
-func (r *returned) takes(body *loyalty.SaleRefunded, closed *loyalty.SaleClosed, step loyalty.Points) string {
-	earned, back := closed.Points(), points(body.Clawed)
-	most := earned
-	if earned > 0 {
-		most += step * loyalty.Points(r.pieces+len(body.Lines))
+// takes says what a refund takes back beyond what the sale earned and counted; empty if nothing. Of what it knows to be
+// refunded, a station takes no more back than was earned, and what it takes on the way is less than a step of the sale's
+// programme too much. So stations that do not know of each other come to no more than was earned and a step for each
+// further one. What they count back they round down, from what they know: one too much for each refund at the most.
+func (r *returned) takes(station loyalty.StationID, body *loyalty.SaleRefunded, closed *loyalty.SaleClosed, step loyalty.Points) string {
+	earned, back, own := closed.Points(), points(body.Clawed), r.by[station]
+	others := len(r.by)
+	if _, again := r.by[station]; again {
+		others--
 	}
-	if r.clawed+back > most {
-		return fmt.Sprintf("%s points were earned, of which %s were taken back before and %s are now", earned, r.clawed, back)
+	switch {
+	case own+back > earned:
+		return fmt.Sprintf("%s points were earned, of which %s were taken back before by this station and %s are now", earned, own, back)
+	case r.clawed+back > earned+step*loyalty.Points(others):
+		return fmt.Sprintf("%s points were earned, of which %s were taken back before by %d stations and %s are now", earned, r.clawed, len(r.by), back)
 	}
 	for _, t := range body.Uncounted {
 		i := slices.IndexFunc(closed.Counted, func(c loyalty.Tally) bool { return uncounted(c) == uncounted(t) })
@@ -212,7 +217,7 @@ func (r *returned) takes(body *loyalty.SaleRefunded, closed *loyalty.SaleClosed,
 func (p *posting) refunded(l *line) {
 	if body, ok := l.entry.Body.(loyalty.SaleRefunded); ok && (l.Outcome == Posted || l.Outcome == NoAccount) {
 		key, _ := refundedSale(l)
-		p.refunds[key].add(&body)
+		p.refunds[key].add(l.Station, &body)
 	}
 }
 
