@@ -43,11 +43,11 @@ func divide[T ~int64](out []T, amount, unit T, weights []int64) {
 	toLargest(out, left, unit, parts)
 }
 
-// divideOwn adds an amount, a multiple of the unit, to out. A weight is what the part comes to by itself, a unit of which
-// weighs own: each gets its own whole units, and those that the rest make together go to the largest remainders, earlier
-// ones first. Where that does not come to the amount, since something was cut, it is divided in proportion.
-func divideOwn[T ~int64](out []T, amount, unit T, weights []int64, own int64) {
-	left := int64(amount / unit)
+// divideOwn adds an amount, a multiple of the unit, to out. A weight is what the part comes to by itself: each gets its own
+// whole units, and those that the rest make together go to the largest remainders, earlier ones first. Where that does not
+// come to the amount, since something was cut, it is divided in proportion.
+func divideOwn[T ~int64](out []T, amount, unit T, weights []int64) {
+	own, left := int64(unit), int64(amount/unit)
 	var few [64]remains
 	parts := few[:0]
 	for i, w := range weights {

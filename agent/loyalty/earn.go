@@ -7,7 +7,7 @@ import (
 
 // earning works out what one receipt earns. Each source of points (all rules together, then each campaign) rounds down
 // to the programme's step by itself, limits then cut from the last source to the first, and only then the points are
-// divided over the lines, in multiples of the step: each rule's own to its own lines.
+// divided: over the rules in multiples of the step, and what a rule or campaign gives over its lines in hundredths.
 type earning struct {
 	p *Programme
 	c *Case
@@ -275,7 +275,8 @@ func (e *earning) putLot(l Lot) {
 	e.q.Lots = append(e.q.Lots, l)
 }
 
-// divide spreads the points of a source over the lines that they were earned on, in multiples of the programme's step.
+// divide spreads the points of a source over the lines that they were earned on. It does so in hundredths: a line that
+// earned its part of a step must not be left with nothing, for then it could be refunded with nothing taken back.
 func (e *earning) divide(g *grant) {
 	switch {
 	case g.points == 0:
@@ -293,14 +294,15 @@ const ownUnit = 1_000_000
 // maxWeight bounds the weight of a line, so that the weights of all lines still add up in an int64.
 const maxWeight = math.MaxInt64 / MaxLines
 
-// divideRules gives each rule's own points to the lines that it covers.
+// divideRules gives each rule's own points to the lines that it covers. Between the rules they stay in whole steps, so that
+// goods that came to no step take nothing from the fuel that did.
 func (e *earning) divideRules(g *grant) {
 	n := len(e.rules)
 	shares, weights := make([]Points, n), make([]int64, n)
 	for j := range e.rules {
 		weights[j] = int64(e.rules[j].points)
 	}
-	divideOwn(shares, g.points, e.p.Step, weights, int64(e.p.Step))
+	divideOwn(shares, g.points, e.p.Step, weights)
 	for j, share := range shares {
 		if share == 0 {
 			continue
@@ -309,7 +311,7 @@ func (e *earning) divideRules(g *grant) {
 		for i := range e.c.Receipt.Lines {
 			e.weigh(i, j, allTenders)
 		}
-		divideOwn(e.q.LineEarn, share, e.p.Step, e.weights, int64(e.p.Step)*ownUnit)
+		divide(e.q.LineEarn, share, 1, e.weights)
 	}
 }
 
@@ -330,14 +332,12 @@ func (e *earning) divideCampaign(g *grant) {
 			e.weights[i] = min(part.of(mulDiv(e.base(int(i), m.PerKind), int64(m.Points)*ownUnit, m.Per)), maxWeight)
 		}
 	}
-	if slices.ContainsFunc(e.weights, func(w int64) bool { return w > 0 }) {
-		divideOwn(e.q.LineEarn, g.points, e.p.Step, e.weights, int64(e.p.Step)*ownUnit)
-		return
+	if !slices.ContainsFunc(e.weights, func(w int64) bool { return w > 0 }) {
+		for _, i := range g.lines {
+			e.weights[i] = e.base(int(i), Goods)
+		}
 	}
-	for _, i := range g.lines {
-		e.weights[i] = e.base(int(i), Goods)
-	}
-	divide(e.q.LineEarn, g.points, e.p.Step, e.weights)
+	divide(e.q.LineEarn, g.points, 1, e.weights)
 }
 
 // weigh adds to a line's weight what a rule gives for it, as far as some tenders pay.

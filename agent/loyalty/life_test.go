@@ -129,10 +129,11 @@ func (l *life) refund(t *rapid.T) {
 }
 
 // plainGiven is what all refunds of a sale come to, worked out line by line: money and points that paid go back rounded down,
-// points that were earned are taken in whole steps rounded up, and when nothing is left exactly all of it.
+// of the points that were earned the whole steps of what the lines have left are kept, and when nothing is left exactly all of it.
 func plainGiven(s *loyalty.Sale) (g given) {
 	q := &s.Quote
 	var discount int64
+	kept := q.Earn
 	all := true
 	for i, line := range s.Close.Receipt.Lines {
 		var amount, rest int64
@@ -149,18 +150,15 @@ func plainGiven(s *loyalty.Sale) (g given) {
 		}
 		all = all && part == of
 		back := int64(q.Lines[i])
-		clawed := int64(q.LineEarn[i])
+		left := loyalty.Points(0)
 		if part != of {
-			up := (clawed*part + of - 1) / of
-			for up%int64(q.Step) != 0 {
-				up++
-			}
-			back, clawed = back*part/of, min(clawed, up)
+			back, left = back*part/of, loyalty.Points(int64(q.LineEarn[i])*(of-part)/of)
 		}
+		kept -= q.LineEarn[i] - left
 		discount += back
-		g.clawed += loyalty.Points(clawed)
 		g.money += loyalty.Kopecks(amount - back)
 	}
+	g.clawed = q.Earn - kept + kept%q.Step
 	if g.returned = q.Redeem; !all && q.Discount > 0 {
 		g.returned = loyalty.Points(int64(q.Redeem) * discount / int64(q.Discount))
 	}

@@ -16,7 +16,7 @@ type Quote struct {
 	Lines     []Kopecks // of it, what falls on each line; they add up to Discount exactly
 	Pay       Kopecks   // left to pay with money
 	Earn      Points    // all that is earned, claims included
-	LineEarn  []Points  // of it, what each line earned; they add up to Earn exactly, and each is a multiple of Step
+	LineEarn  []Points  // of it, what each line earned; they add up to Earn exactly, to the hundredth
 	Step      Points    // points are earned in multiples of this; zero: not known
 	Lots      []Lot     // how Earn will be booked, without the claims; sorted as they are redeemed
 	Claims    []Claim   // what promo codes give, once per account

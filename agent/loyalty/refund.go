@@ -24,7 +24,8 @@ import (
 //
 // A sale of another station is refunded by what headquarters has of it: the entry that closed it, and all refunds there
 // are, whoever made them. Which lots paid is not in the entry. Who refunds without headquarters' word knows nothing of
-// what other stations have given back; headquarters posts no more than the sale had.
+// what other stations have given back. Headquarters posts no more than the sale had, but that stations which do not know of
+// each other may together take back up to a step more for each further one.
 //
 // Points come back with the terms of the lots that the station saw them be taken from, the last taken first, as if less
 // had been redeemed. Where that is not known, or the lot has expired since, they come back spendable at once and live as
@@ -336,8 +337,8 @@ func (s *Sale) clawed() (sum Points) {
 	return sum
 }
 
-// reckon works out what it comes to if so much of each line is refunded, with points taken back in
-// multiples of the step: of what a sale earned in that step, its whole steps are left.
+// reckon works out what it comes to if so much of each line is refunded, with points taken back in multiples of
+// the step.
 func (s *Sale) reckon(done []RefundLine, step Points) reckoning {
 	q := &s.Quote
 	r := reckoning{whole: true}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -79,8 +80,8 @@ func TestRefundInPartsIsOneRefund(t *testing.T) {
 			if clawed > earned || returned > redeemed || money > pay {
 				t.Fatalf("took %s of %s, gave %s of %s and %s of %s roubles", clawed, earned, returned, redeemed, money, pay)
 			}
-			if kept := earned - clawed; kept%b.Programme.Step != 0 || clawed < ownShare(s, left) {
-				t.Fatalf("%s of %s are left in steps of %s, the lines' own share is %s", kept, earned, b.Programme.Step, ownShare(s, left))
+			if kept, own := earned-clawed, ownLeft(s, left); kept != own-own%b.Programme.Step {
+				t.Fatalf("%s of %s are left in steps of %s, the lines have %s left", kept, earned, b.Programme.Step, own)
 			}
 			one := loyalty.Books{Programme: b.Programme, Card: b.Card, Known: true, Local: start.Clone(), Sale: unrefunded(s)}
 			var lines []loyalty.RefundLine
@@ -100,15 +101,15 @@ func TestRefundInPartsIsOneRefund(t *testing.T) {
 	})
 }
 
-// ownShare is what is refunded of each line's points by its money, or by its quantity where it costs nothing.
-func ownShare(s *loyalty.Sale, left []loyalty.RefundLine) (sum loyalty.Points) {
+// ownLeft is what is left of each line's points by its money, or by its quantity where it costs nothing.
+func ownLeft(s *loyalty.Sale, left []loyalty.RefundLine) (sum loyalty.Points) {
 	for i, l := range s.Close.Receipt.Lines {
-		part, of := int64(l.Amount-left[i].Amount), int64(l.Amount)
+		rest, of := int64(left[i].Amount), int64(l.Amount)
 		if of == 0 {
-			part, of = int64(l.Volume-left[i].Volume)+l.Count-left[i].Count, int64(l.Volume)+l.Count
+			rest, of = int64(left[i].Volume)+left[i].Count, int64(l.Volume)+l.Count
 		}
 		if of > 0 {
-			sum += loyalty.Points((int64(s.Quote.LineEarn[i])*part + of - 1) / of)
+			sum += loyalty.Points(int64(s.Quote.LineEarn[i]) * rest / of)
 		}
 	}
 	return sum
@@ -132,6 +133,121 @@ func TestRefundLeavesNoFraction(t *testing.T) {
 			t.Errorf("refund %d takes %s, want %s", i, f.Clawed, want)
 		}
 	}
+}
+
+// Lines that earned their points only together lose them together.
+func TestRefundOfLinesThatEarnedTogether(t *testing.T) {
+	many := make([]loyalty.Line, 200)
+	for i := range many {
+		many[i] = goods("snacks", 1_00)
+	}
+	small := func(from, to int) (lines []loyalty.RefundLine) {
+		for i := from; i <= to; i++ {
+			lines = append(lines, loyalty.RefundLine{Line: i, Count: 1000, Amount: 1_00})
+		}
+		return lines
+	}
+	tank := []loyalty.Line{fuel("АИ-95", 10_000, 600_00)}
+	for name, tt := range map[string]struct {
+		lines   []loyalty.Line
+		refunds [][]loyalty.RefundLine
+		clawed  []loyalty.Points // by each refund
+	}{
+		"190 of 200 lines":     {many, [][]loyalty.RefundLine{small(11, 200)}, []loyalty.Points{10_00}},
+		"20 of 200 lines":      {many, [][]loyalty.RefundLine{small(1, 20)}, []loyalty.Points{1_00}},
+		"21 of 200 lines":      {many, [][]loyalty.RefundLine{small(1, 21)}, []loyalty.Points{2_00}},
+		"one by one":           {many, [][]loyalty.RefundLine{small(1, 1), small(2, 2), small(3, 20), small(21, 21), nil}, []loyalty.Points{1_00, 0, 0, 1_00, 8_00}},
+		"half a tank":          {tank, [][]loyalty.RefundLine{{{Line: 1, Volume: 5000, Amount: 300_00}}, nil}, []loyalty.Points{3_00, 2_00}},
+		"water that earned no": {[]loyalty.Line{goods("water", 19_00), tank[0]}, [][]loyalty.RefundLine{{{Line: 1, Count: 1000, Amount: 19_00}}}, []loyalty.Points{0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := books(t)
+			b.Programme = programme(t, wholePoints)
+			closed := mustClose(t, b, &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: receipt(tt.lines...)})
+			if want := loyalty.Points(5); len(tt.lines) == len(many) && closed.LineEarned[199] != want {
+				t.Errorf("the last line earns %s, want %s", closed.LineEarned[199], want)
+			}
+			for i, lines := range tt.refunds {
+				f, _ := mustRefund(t, b, refunding(loyalty.RefundID(fmt.Sprint(i)), lines...), place(loyalty.Seq(3+i)))
+				if f.Clawed != tt.clawed[i] {
+					t.Errorf("refund %d takes %s, want %s", i, f.Clawed, tt.clawed[i])
+				}
+			}
+		})
+	}
+}
+
+// Whoever buys lines only to give them back is left with no more than the lines that stay would have earned alone: exactly so
+// where one rule gave it all, and to less than a step above what they come to before rounding where two made a step
+// together. Lines that earn fractions of a hundredth may each have one of it more.
+func TestBuyingToRefundBringsNothing(t *testing.T) {
+	tb := t
+	rapid.Check(t, func(t *rapid.T) {
+		step := loyalty.Points(rapid.SampledFrom([]int64{1, 50, 1_00}).Draw(t, "step"))
+		fine := rapid.Bool().Draw(t, "lines earn fractions of a hundredth")
+		p := &loyalty.Programme{Version: 1, Step: step, RedeemStep: 1, PointValue: 100, RedeemShare: 100_00}
+		for _, kind := range []loyalty.LineKind{loyalty.Fuel, loyalty.Goods} {
+			rule := loyalty.EarnRule{Name: kind.String(), Kind: kind, Points: loyalty.Points(rapid.Int64Range(1, 300).Draw(t, "points")), Per: 1000}
+			if kind == loyalty.Goods {
+				rule.Per = 1_00
+			}
+			if !fine && rapid.Bool().Draw(t, "whole") { // points for whole litres or roubles, one step each time
+				rule.Points, rule.Whole = step, true
+			}
+			p.Earn = append(p.Earn, rule)
+		}
+		var lines []loyalty.Line
+		for range rapid.IntRange(1, 60).Draw(t, "lines") {
+			n, unit, per := rapid.Int64Range(1, 3).Draw(t, "units"), int64(1000), loyalty.Kopecks(1_00)
+			if fine {
+				n, unit, per = rapid.Int64Range(1, 400).Draw(t, "hundredths"), 10, 1
+			}
+			if rapid.IntRange(0, 3).Draw(t, "fuel") == 0 {
+				lines = append(lines, fuel("АИ-95", loyalty.Millilitres(n*unit), loyalty.Kopecks(n)*per))
+			} else {
+				lines = append(lines, goods("", loyalty.Kopecks(n)*per))
+			}
+		}
+		b := books(tb)
+		b.Programme = p
+		closed := mustClose(tb, b, &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: receipt(lines...)})
+		earned := closed.Points()
+		var kept []loyalty.Line
+		var back []loyalty.RefundLine
+		for i, l := range lines {
+			if rapid.Bool().Draw(t, "keep") {
+				kept = append(kept, l)
+			} else {
+				back = append(back, loyalty.RefundLine{Line: i + 1, Volume: l.Volume, Count: l.Count, Amount: l.Amount})
+			}
+		}
+		if len(back) == 0 || len(kept) == 0 {
+			return
+		}
+		f, _ := mustRefund(tb, b, refunding("r1", back...), place(3))
+		r := receipt(kept...)
+		alone, err := p.Price(loyalty.Case{Receipt: &r, At: place(2).At})
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, most := earned-f.Clawed, alone.Earn
+		if slices.ContainsFunc(lines, func(l loyalty.Line) bool { return l.Kind != lines[0].Kind }) {
+			finer := *p
+			finer.Step = 1
+			q, err := finer.Price(loyalty.Case{Receipt: &r, At: place(2).At})
+			if err != nil {
+				t.Fatal(err)
+			}
+			most = q.Earn + step - 1
+		}
+		if fine {
+			most += loyalty.Points(len(kept))
+			most += (step - most%step) % step
+		}
+		if left > most {
+			t.Fatalf("of %s earned %s are left with %d of %d lines, which alone earn %s", earned, left, len(kept), len(lines), alone.Earn)
+		}
+	})
 }
 
 // A sale of which the step is not known is refunded in that of the programme in force, and whatever comes into force
