@@ -106,7 +106,7 @@ func sameStep(first *Line, l *line) bool {
 		return ok
 	case loyalty.SaleRefunded:
 		b, ok := l.entry.Body.(loyalty.SaleRefunded)
-		return ok && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) &&
+		return ok && a.Tender == b.Tender && a.Discount == b.Discount && points(a.Returned) == points(b.Returned) &&
 			points(a.Clawed) == points(b.Clawed) && slices.Equal(a.Lines, b.Lines)
 	case loyalty.CardIssued:
 		b, ok := l.entry.Body.(loyalty.CardIssued)

@@ -19,6 +19,7 @@ func runGuard(t *testing.T, newLab func(tb testing.TB) Lab) {
 		{"refund of another operation", testRefundOfAnother},
 		{"refund that takes more than was earned", testRefundTakes},
 		{"refunds where points are whole", testRefundsInSteps},
+		{"refunds in many pieces", testRefundsInPieces},
 		{"number that was refused", testNumberRefused},
 		{"claims that were denied", testDenied},
 		{"clock that was behind", testClockBehind},

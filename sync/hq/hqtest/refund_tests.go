@@ -89,7 +89,10 @@ func testRefundTwice(b *Bench) {
 	b.Holds(5, 10)
 	b.Raised()
 	back.Append(Refund(op, &s, "r2", 60_000, 9, 0))
-	if r := b.Posts(back.All()); r.Counts[hq.SetAside] != 1 {
+	cash := Refund(op, &s, "r2", 60_000, 10, 0)
+	cash.Tender = loyalty.Cash
+	back.Append(cash)
+	if r := b.Posts(back.All()); r.Counts[hq.SetAside] != 2 {
 		b.Fatalf("%v", r.Counts)
 	}
 	b.Holds(5, 10)
@@ -244,31 +247,81 @@ func testRefundTakes(b *Bench) {
 	b.Holds(5, 99)
 }
 
-// testRefundsInSteps: where points are whole, stations round what they take up to whole ones, and two that do not know of each
-// other may take one more for each line than there was, and no more than that.
-func testRefundsInSteps(b *Bench) {
+// inSteps publishes a programme of whole points and is a sale by it, and what writes under it.
+func inSteps(b *Bench, j *Journal, earned loyalty.Points) (s loyalty.SaleClosed, op loyalty.OpID, priced func(*Journal, loyalty.Body) loyalty.OpID) {
 	whole := bytes.Replace(Programme(1), []byte(`step: "0.01"`), []byte(`step: "1"`), 1)
 	_, err := b.Publish(context.Background(), whole)
 	b.ok(err)
 	b.Bring(Account(5, 1000))
-	j, k := NewJournal(b, 17), NewJournal(b, 18)
 	b.Greets(j, good)
-	b.Greets(k, good)
-	s := j.Sale(5, "", 0, 300)
-	priced := func(j *Journal, body loyalty.Body) loyalty.OpID {
+	priced = func(j *Journal, body loyalty.Body) loyalty.OpID {
 		e := &loyalty.Entry{At: j.At, Op: j.Op(), Programme: 1, Body: body}
 		j.AppendEntry(e)
 		return e.Op
 	}
-	op := priced(j, s)
+	s = j.Sale(5, "", 0, earned)
+	s.Earned, s.LineEarned = []loyalty.Lot{{Amount: earned}}, []loyalty.Points{earned}
+	return s, priced(j, s), priced
+}
+
+// testRefundsInSteps: where points are whole, stations round what they take up to whole ones, and two or three that do not
+// know of each other may take one more for each further one than there was, and no more than that.
+func testRefundsInSteps(b *Bench) {
+	j, k, l := NewJournal(b, 17), NewJournal(b, 18), NewJournal(b, 19)
+	s, op, priced := inSteps(b, j, 300)
+	b.Greets(k, good)
+	b.Greets(l, good)
 	priced(j, Refund(op, &s, "r1", 120_000, 200, 0)) // a half of three, rounded up
+	if r := b.Posts(j.All()); r.Counts != [4]int{hq.Posted: 2} {
+		b.Fatalf("%v", r.Counts)
+	}
 	priced(k, away(17, Refund(op, &s, "r1", 110_000, 200, 0)))
-	priced(k, away(17, Refund(op, &s, "r2", 1, 300, 0)))
-	r := b.Posts(j.All(), k.All())
-	if r.Counts != [4]int{hq.Posted: 3, hq.SetAside: 1} || !strings.Contains(r.Receipts[1].SetAside[0].Reason, "points were earned, of which") {
+	priced(k, away(17, Refund(op, &s, "r2", 1, 100, 0))) // within what one station may take, and not all together
+	r := b.Posts(k.All())
+	if r.Counts != [4]int{hq.Posted: 1, hq.SetAside: 1} || !strings.Contains(r.Receipts[0].SetAside[0].Reason, "taken back before by 2 stations") {
 		b.Fatalf("%v, %+v", r.Counts, r.Receipts)
 	}
+	b.Raised(hq.RefundAlarm)
 	b.Holds(5, 1000+300-200-200)
+	priced(l, away(17, Refund(op, &s, "r1", 5_000, 200, 0))) // beyond what three may
+	priced(l, away(17, Refund(op, &s, "r2", 5_000, 100, 0)))
+	priced(j, Refund(op, &s, "r2", 1, 1, 0)) // there is none left for anybody
+	if r := b.Posts(l.All(), j.All()); r.Counts != [4]int{hq.Posted: 1, hq.SetAside: 2} {
+		b.Fatalf("%v, %+v", r.Counts, r.Receipts)
+	}
+	b.Holds(5, 1000+300-200-200-100)
+	b.retries(0, hq.Retried{Tried: 3})
+	b.Holds(5, 800)
+}
+
+// testRefundsInPieces: one station takes back what the sale earned and not a point more, into however many refunds it cuts
+// it, in however many groups they come, and in another life of its journal as well.
+func testRefundsInPieces(b *Bench) {
+	j := NewJournal(b, 17)
+	s, op, priced := inSteps(b, j, 100)
+	for i := range 100 {
+		priced(j, Refund(op, &s, loyalty.RefundID(fmt.Sprint("r", i)), 1, 100, 0))
+	}
+	if r := b.Posts(j.Batch(1, 51)); r.Counts != [4]int{hq.Posted: 2, hq.SetAside: 49} || !strings.Contains(r.Receipts[0].SetAside[0].Reason, "taken back before by this station") {
+		b.Fatalf("%v, %+v", r.Counts, r.Receipts)
+	}
+	b.Reopen()
+	if r := b.Posts(j.All()); r.Counts != [4]int{hq.SetAside: 50} {
+		b.Fatalf("%v", r.Counts)
+	}
+	if a := b.alarmOf(17, hq.RefundAlarm); a.Count != 99 {
+		b.Fatalf("%+v", a)
+	}
+	b.Raised(hq.RefundAlarm)
+	b.Holds(5, 1000)
+	j.Boot[1]++
+	j.Begin(2)
+	b.Greets(j, good)
+	priced(j, Refund(op, &s, "again", 1, 1, 0))
+	if r := b.Posts(j.All()); r.Counts != [4]int{hq.SetAside: 1} {
+		b.Fatalf("%v", r.Counts)
+	}
+	b.Holds(5, 1000)
 }
 
 // testRefundsWithoutEnd: of a sale with more refunds than are added up nothing is refunded any more, and no station is told a
