@@ -44,21 +44,25 @@ func (b By) Check() error {
 var (
 	telephone = regexp.MustCompile(`(^|[^0-9])(\+[0-9]([ ().-]*[0-9]){9,14}|[78]([ ().-]*[0-9]){10}|9[0-9]{2}([ ().-]*[0-9]){7})($|[^0-9])`)
 	mailbox   = regexp.MustCompile(`[^\s@]+@[^\s@]+\.[^\s@]+`)
+	// numbered is the number of a thing, in one piece, right after what says so. It never begins with a plus.
+	numbered = regexp.MustCompile(`(?i)(?:[№#]|(?:^|[^\p{L}\p{N}])(?:чек\p{L}{0,2}|сч[её]т\p{L}{0,2}|письм\p{L}{1,2}|обращени\p{L}{1,2}|заявк\p{L}{1,2}|` +
+		`letter|ticket|call|receipt|account|act))\s*(?:\p{L}{1,3}-?)?[0-9]+(?:[-/.][0-9]+)*`)
 )
 
 // impersonal refuses a reason that tells how a person is reached: the journal is for ever, and nobody can take it out again
-// when the person asks to be forgotten.
+// when the person asks to be forgotten. A number is taken for a thing's where the word before
+// it says so: those of letters and receipts may be as long as a telephone's.
 func impersonal(reason string) error {
 	var what string
 	switch {
-	case telephone.MatchString(reason):
+	case telephone.MatchString(numbered.ReplaceAllLiteralString(reason, "|")): // which stands in no telephone number
 		what = "a telephone number"
 	case mailbox.MatchString(reason):
 		what = "an e-mail address"
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: the reason holds what looks like %s, and the journal is for ever: name the letter, the call or the ticket instead", loyalty.BadRequest, what)
+	return fmt.Errorf("%w: the reason holds what looks like %s, and the journal is for ever: name the letter, the call or the receipt instead, and write № before its number", loyalty.BadRequest, what)
 }
 
 // plain refuses a text that is too long or holds control characters.
