@@ -115,11 +115,13 @@ func (t *txn) saveBooks(b *loyalty.Books, s *loyalty.Sale, isNew bool) error {
 		if err := t.put(bucketOpen, s.OpOpen[:], seal(bucketOpen, s.OpOpen[:], id)); err != nil {
 			return err
 		}
+		t.open.opened(s)
 	case !s.OpOpen.IsZero():
 		t.st.count.openSales--
 		if err := t.delete(bucketOpen, s.OpOpen[:]); err != nil {
 			return err
 		}
+		t.open.ended(s.OpOpen)
 	}
 	if s.Account == 0 {
 		return nil

@@ -25,6 +25,7 @@ type txn struct {
 	random   func([]byte) error
 	buckets  map[string]*bolt.Bucket
 	seg      *bolt.Bucket // the segment being written
+	open     *openDeeds   // nil: not read yet
 }
 
 func (t *txn) bucket(name string) *bolt.Bucket {

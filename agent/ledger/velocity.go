@@ -15,10 +15,8 @@ import (
 
 // What a velocity rule counts of one subject is a record of its own, written in the transaction of the operation that it
 // counts. A sale of two steps is judged when it is opened, which can refuse it, and counted when it is closed, which
-// cannot: the fuel is in the tank, and what was voided has not happened. What stands open counts meanwhile: a rule that
-// refuses adds the sales of the subject that are open, however long ago they were opened and with all they have reserved, so
-// that nobody gets past it by opening several before the first is closed. The record also says when the subject was last
-// alerted of, so that a flood of operations is not one of alerts.
+// cannot: the fuel is in the tank, and what was voided has not happened. What stands open counts meanwhile: see opendeeds.go.
+// The record also says when the subject was last alerted of, so that a flood of operations is not one of alerts.
 
 // alerted is the counter that stands for an alert, beside what the rule counts.
 const alerted loyalty.Counter = "alerted"
@@ -39,10 +37,15 @@ type tooOften struct {
 	key   string
 	alert loyalty.Alerted
 	who   loyalty.Who
+	open  *openDeed // the oldest of the open sales that counted; nil: none
 }
 
 func (e *tooOften) Error() string {
-	return fmt.Sprintf("velocity rule %q allows %d: %v", e.alert.Rule, e.alert.AtMost, loyalty.TooOften)
+	s := fmt.Sprintf("velocity rule %q allows %d: %v", e.alert.Rule, e.alert.AtMost, loyalty.TooOften)
+	if e.open != nil {
+		s += fmt.Sprintf("; sale %q stands open since %s: resolve it", e.open.sale, e.open.At)
+	}
+	return s
 }
 
 func (e *tooOften) Unwrap() error { return loyalty.TooOften }
@@ -104,6 +107,12 @@ func (t *txn) appendWith(c chained, r reading, b *beside) error {
 	return t.saveShift(b.shift)
 }
 
+// concern is a rule that an entry concerns, with the key of its counter.
+type concern struct {
+	rule *loyalty.Velocity
+	key  string
+}
+
 // watch judges an entry by the velocity rules in force and counts it into b. It returns the alerts that are due, or
 // [tooOften]. settled says that the operation has happened, whatever a rule says.
 func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty.Alerted, err error) {
@@ -116,32 +125,39 @@ func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty
 		return nil, nil
 	}
 	_, prepares := e.Body.(loyalty.SaleOpened)
-	var open []loyalty.Deed
-	if !settled && slices.ContainsFunc(p.Velocity, func(v loyalty.Velocity) bool { return v.Refuse }) {
-		if open, err = t.openDeeds(); err != nil {
-			return nil, err
-		}
-	}
+	var concerns []concern
+	since := e.At // the earliest moment of which an open sale counts
 	for i := range p.Velocity {
 		v := &p.Velocity[i]
 		key, ok := v.Key(&d)
 		if !ok || prepares && !v.Refuse {
 			continue
 		}
-		s, err := t.watched(key)
+		concerns = append(concerns, concern{v, key})
+		if v.CountsOpen() {
+			since = min(since, v.OpenSince(e.At))
+		}
+	}
+	for _, c := range concerns {
+		v := c.rule
+		s, err := t.watched(c.key)
 		if err != nil {
 			return nil, err
 		}
-		judged := d
-		if v.Refuse && !settled {
-			judged = withOpen(v, key, d, open)
+		judged, oldest := d, (*openDeed)(nil)
+		if v.CountsOpen() && !settled {
+			open, err := t.openDeeds(since)
+			if err != nil {
+				return nil, err
+			}
+			judged, oldest = c.withOpen(d, open)
 		}
 		n, exceeded := p.Judge(v, &s, &judged)
 		if exceeded {
 			a := loyalty.Alerted{Rule: v.Name, Account: d.Account, Card: d.Card, Sale: raisedBy(e.Body), Count: n, AtMost: v.AtMost}
 			if v.Refuse && !settled {
 				a.Refused = true
-				return nil, &tooOften{key, a, loyalty.Who{Cashier: e.Cashier, Shift: e.Shift, Counter: e.Counter}}
+				return nil, &tooOften{c.key, a, loyalty.Who{Cashier: e.Cashier, Shift: e.Shift, Counter: e.Counter}, oldest}
 			}
 			if raise(&s, e.At, alertEvery) {
 				alerts = append(alerts, a)
@@ -149,48 +165,10 @@ func (t *txn) watch(b *beside, e *loyalty.Entry, settled bool) (alerts []loyalty
 		}
 		if !prepares {
 			p.Note(v, &s, &d)
-			b.counted = append(b.counted, counted{key, s})
+			b.counted = append(b.counted, counted{c.key, s})
 		}
 	}
 	return alerts, nil
-}
-
-// openDeeds are the sales that stand open, as if each were closed now with all it has reserved.
-func (t *txn) openDeeds() (deeds []loyalty.Deed, err error) {
-	c := t.bucket(bucketOpen).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		id, err := unseal(bucketOpen, k, v)
-		if err != nil {
-			return nil, err
-		}
-		s, err := t.sale(loyalty.SaleID(id))
-		if err != nil {
-			return nil, err
-		}
-		if s.Sale == nil || s.Open == nil {
-			return nil, fmt.Errorf("%w: sale %q is listed as open and is not", ErrCorrupt, id)
-		}
-		d := loyalty.Deed{
-			At: s.OpenedAt, Card: s.Card, Account: s.Account, Counter: s.Open.Counter, Cashier: s.Open.Cashier, Shift: s.Open.Shift,
-			Sales: 1, Redeemed: s.Reserved,
-		}
-		if s.Open.Manual != "" {
-			d.Manual = 1
-		}
-		deeds = append(deeds, d)
-	}
-	return deeds, nil
-}
-
-// withOpen is a deed with those of the open sales that the rule counts together with it.
-func withOpen(v *loyalty.Velocity, key string, d loyalty.Deed, open []loyalty.Deed) loyalty.Deed {
-	for i := range open {
-		o := &open[i]
-		if k, ok := v.Key(o); ok && k == key {
-			d.Sales, d.Manual, d.Redeemed = d.Sales+o.Sales, d.Manual+o.Manual, d.Redeemed+o.Redeemed
-		}
-	}
-	return d
 }
 
 // deedOf is an entry as velocity rules see it; false if they do not look at such.

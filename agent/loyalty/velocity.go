@@ -12,8 +12,9 @@ import (
 // Velocity is a rule against haste: so much of something, by one card, cashier or the like, within a stretch of time. The
 // station counts it for itself, in the transaction of the operation that it counts: stations do not hear of each other in
 // time for it to mean anything. A sale counts when it is closed. What is open counts as well where a rule refuses, with all
-// the points it has reserved and however long ago it was opened; a sale that was opened in time is closed whatever the rule
-// says since, with an alert where it exceeds it.
+// the points it has reserved, if it was opened within the rule's stretch of time or the last 24 hours, whichever is longer,
+// or in the same shift: see [Velocity.OpenSince]. What a crash has left open longer does not count before it is ended. A
+// sale that was opened in time is closed whatever the rule says since, with an alert where it exceeds it.
 //
 // A stretch of Within moves along with the time and is kept in sixtieths: it may reach back up to a sixtieth further than
 // it says, never less, so that nothing within it is overlooked and a counter holds few numbers however busy it is.
@@ -150,6 +151,23 @@ func (v *Velocity) Key(d *Deed) (key string, ok bool) {
 	}
 	return v.Name + "/" + hex.EncodeToString(h.Sum(nil)[:16]), true
 }
+
+// CountsOpen tells whether the rule counts sales that stand open: it refuses, and counts what sales add to.
+func (v *Velocity) CountsOpen() bool {
+	return v.Refuse && (v.Count == CountSales || v.Count == CountManual || v.Count == CountRedeemed)
+}
+
+// OpenSince is the earliest moment at which a sale was opened that stands open and counts at a moment.
+func (v *Velocity) OpenSince(at Instant) Instant {
+	if v.Shift { // which one stands in the key
+		return at.Add(-MaxWithin)
+	}
+	return at.Add(-max(v.Within, openCounts))
+}
+
+// openCounts is how long at least a sale that stands open counts: longer than it takes to fill up, so that what was opened
+// before midnight, or before a short stretch, is not got past; not so long that what a crash has left open is in the way.
+const openCounts = 24 * time.Hour
 
 // MaxVelocityKey bounds what [Velocity.Key] returns, in bytes.
 const MaxVelocityKey = 32 + 1 + 32

@@ -301,3 +301,30 @@ func TestVelocityInWords(t *testing.T) {
 		t.Errorf("says\n%s", got)
 	}
 }
+
+// What stands open counts for the rule's stretch, for a day at least, and for a shift as long as anything counts for one.
+func TestSinceWhenOpenSalesCount(t *testing.T) {
+	const day = 24 * time.Hour
+	at := loyalty.At(time.Date(2026, 11, 3, 9, 0, 0, 0, time.UTC))
+	for name, test := range map[string]struct {
+		rule loyalty.Velocity
+		want time.Duration
+	}{
+		"short": {loyalty.Velocity{Within: 30 * time.Minute}, day}, "long": {loyalty.Velocity{Within: 3 * day}, 3 * day},
+		"day": {loyalty.Velocity{Day: true}, day}, "shift": {loyalty.Velocity{Shift: true}, loyalty.MaxWithin},
+	} {
+		if got := test.rule.OpenSince(at); got != at.Add(-test.want) {
+			t.Errorf("%s: since %s, want %s", name, got, at.Add(-test.want))
+		}
+	}
+	for c, want := range map[loyalty.Counted]bool{
+		loyalty.CountSales: true, loyalty.CountManual: true, loyalty.CountRedeemed: true, loyalty.CountRefunds: false, loyalty.CountCards: false,
+	} {
+		if v := (loyalty.Velocity{Count: c, Refuse: true}); v.CountsOpen() != want {
+			t.Errorf("a rule that refuses and counts %s: %v", c, !want)
+		}
+		if v := (loyalty.Velocity{Count: c}); v.CountsOpen() {
+			t.Errorf("a rule that alerts counts open %s", c)
+		}
+	}
+}
