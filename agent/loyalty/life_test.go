@@ -2,6 +2,7 @@ package loyalty_test
 
 import (
 	"fmt"
+	"math/big"
 	"reflect"
 	"slices"
 	"testing"
@@ -129,11 +130,11 @@ func (l *life) refund(t *rapid.T) {
 }
 
 // plainGiven is what all refunds of a sale come to, worked out line by line: money and points that paid go back rounded down,
-// of the points that were earned the whole steps of what the lines have left are kept, and when nothing is left exactly all of it.
+// of the points that were earned the whole steps of what the lines together have left are kept, and when nothing is left exactly all of it.
 func plainGiven(s *loyalty.Sale) (g given) {
 	q := &s.Quote
 	var discount int64
-	kept := q.Earn
+	left := new(big.Rat).SetInt64(int64(q.Earn))
 	all := true
 	for i, line := range s.Close.Receipt.Lines {
 		var amount, rest int64
@@ -150,14 +151,15 @@ func plainGiven(s *loyalty.Sale) (g given) {
 		}
 		all = all && part == of
 		back := int64(q.Lines[i])
-		left := loyalty.Points(0)
+		taken := new(big.Rat).SetInt64(int64(q.LineEarn[i]))
 		if part != of {
-			back, left = back*part/of, loyalty.Points(int64(q.LineEarn[i])*(of-part)/of)
+			back, taken = back*part/of, big.NewRat(int64(q.LineEarn[i])*part, of)
 		}
-		kept -= q.LineEarn[i] - left
+		left.Sub(left, taken)
 		discount += back
 		g.money += loyalty.Kopecks(amount - back)
 	}
+	kept := loyalty.Points(new(big.Int).Quo(left.Num(), left.Denom()).Int64())
 	g.clawed = q.Earn - kept + kept%q.Step
 	if g.returned = q.Redeem; !all && q.Discount > 0 {
 		g.returned = loyalty.Points(int64(q.Redeem) * discount / int64(q.Discount))

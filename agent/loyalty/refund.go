@@ -3,6 +3,7 @@ package loyalty
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"slices"
 )
 
@@ -12,9 +13,8 @@ import (
 // follows from how much of each line is refunded in all, by this refund and those before it:
 //
 //   - the line's discount goes back in proportion, rounded down; the customer gets the rest of the amount as money;
-//   - of the points that the line earned, what is not refunded is left, in proportion and rounded down to the hundredth; of
-//     what is left of all lines together the customer keeps the whole steps in which the sale earned, and the rest of what
-//     it earned is taken back;
+//   - of the points that the line earned, what is not refunded is left, in proportion; of what is left of all lines
+//     together the customer keeps the whole steps in which the sale earned, and the rest of what it earned is taken back;
 //   - the points that paid the discounts come back in proportion to the discounts that go back, rounded down;
 //   - the counters go back in proportion to the money of the whole receipt, rounded down; promo codes stay used.
 //
@@ -337,11 +337,16 @@ func (s *Sale) clawed() (sum Points) {
 	return sum
 }
 
+// fraction is how finely parts of a hundredth of a point are added up before they are rounded, in bits: the lines together
+// are rounded once, and all lines of the longest receipt fit 64 bits.
+const fraction = 40
+
 // reckon works out what it comes to if so much of each line is refunded, with points taken back in multiples of
 // the step.
 func (s *Sale) reckon(done []RefundLine, step Points) reckoning {
 	q := &s.Quote
 	r := reckoning{whole: true}
+	var parts uint64 // of a hundredth of a point, 2^-fraction each
 	for i := range done {
 		l, d := &s.Close.Receipt.Lines[i], &done[i]
 		part, of := int64(d.Amount), int64(l.Amount)
@@ -351,12 +356,17 @@ func (s *Sale) reckon(done []RefundLine, step Points) reckoning {
 		discount, earned := int64(perLine(q.Lines, i)), int64(perLine(q.LineEarn, i))
 		if part != of {
 			r.whole = false
-			discount, earned = mulDiv(discount, part, of), mulDivUp(earned, part, of)
+			rest := remainder(uint64(earned), uint64(part), uint64(of))
+			discount, earned = mulDiv(discount, part, of), mulDiv(earned, part, of)
+			hi, lo := bits.Mul64(rest, 1<<fraction)
+			part, _ := bits.Div64(hi, lo, uint64(of))
+			parts += part
 		}
 		r.amount += d.Amount
 		r.discount += Kopecks(discount)
 		r.clawed += Points(earned)
 	}
+	r.clawed += Points((parts + 1<<fraction - 1) >> fraction)
 	r.clawed = min(q.Earn, Points(roundUp(int64(r.clawed), int64(step)))) // what is left rounds down
 	switch {
 	case r.whole:
@@ -384,15 +394,6 @@ func perLine[T ~int64](amounts []T, i int) T {
 		return amounts[i]
 	}
 	return 0
-}
-
-// mulDivUp returns a*b/c rounded up.
-func mulDivUp(a, b, c int64) int64 {
-	x := mulDiv(a, b, c)
-	if remainder(uint64(a), uint64(b), uint64(c)) > 0 {
-		x++
-	}
-	return x
 }
 
 // roundUp returns the next multiple of a step, above zero.

@@ -3,6 +3,7 @@ package loyalty_test
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -101,18 +102,57 @@ func TestRefundInPartsIsOneRefund(t *testing.T) {
 	})
 }
 
-// ownLeft is what is left of each line's points by its money, or by its quantity where it costs nothing.
-func ownLeft(s *loyalty.Sale, left []loyalty.RefundLine) (sum loyalty.Points) {
+// Stations that refund different parts of a sale and do not know of each other take back at most what was earned and a
+// step more for each further station, and return no more than was redeemed: headquarters count on it.
+func TestRefundsThatDoNotKnowOfEachOther(t *testing.T) {
+	tb := t
+	rapid.Check(t, func(t *rapid.T) {
+		b := books(tb)
+		b.Programme = programme(tb, rapid.SampledFrom([]string{simple, halves, wholePoints}).Draw(t, "programme"))
+		r := &loyalty.CloseRequest{Sale: "s1", Card: card, Receipt: drawReceipt(t, 5000_00)}
+		s, _, err := b.Close(r, place(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := make([]loyalty.RefundLine, len(r.Receipt.Lines))
+		for i, l := range r.Receipt.Lines {
+			left[i] = loyalty.RefundLine{Line: i + 1, Amount: l.Amount, Volume: l.Volume, Count: l.Count}
+		}
+		var clawed, returned loyalty.Points
+		stations := loyalty.Points(0)
+		for range 3 {
+			lines := drawPart(t, left)
+			if len(lines) == 0 {
+				continue
+			}
+			for _, l := range lines {
+				x := &left[l.Line-1]
+				x.Amount, x.Volume, x.Count = x.Amount-l.Amount, x.Volume-l.Volume, x.Count-l.Count
+			}
+			one := loyalty.Books{Programme: b.Programme, Card: b.Card, Known: true, Local: b.Local.Clone(), Sale: unrefunded(s)}
+			f, _ := mustRefund(tb, &one, refunding("r1", lines...), place(3))
+			clawed, returned, stations = clawed+f.Clawed, returned+f.Returned, stations+1
+		}
+		if stations > 0 && (clawed > s.Quote.Earn+(stations-1)*b.Programme.Step || returned > s.Quote.Redeem) {
+			t.Fatalf("%d stations took %s of %s, gave %s of %s", stations, clawed, s.Quote.Earn, returned, s.Quote.Redeem)
+		}
+	})
+}
+
+// ownLeft is what is left of the lines' points together, by each one's money, or by its quantity where it costs nothing:
+// rounded down once.
+func ownLeft(s *loyalty.Sale, left []loyalty.RefundLine) loyalty.Points {
+	sum := new(big.Rat)
 	for i, l := range s.Close.Receipt.Lines {
 		rest, of := int64(left[i].Amount), int64(l.Amount)
 		if of == 0 {
 			rest, of = int64(left[i].Volume)+left[i].Count, int64(l.Volume)+l.Count
 		}
-		if of > 0 {
-			sum += loyalty.Points(int64(s.Quote.LineEarn[i]) * rest / of)
+		if i < len(s.Quote.LineEarn) && of > 0 {
+			sum.Add(sum, big.NewRat(int64(s.Quote.LineEarn[i])*rest, of))
 		}
 	}
-	return sum
+	return loyalty.Points(new(big.Int).Quo(sum.Num(), sum.Denom()).Int64())
 }
 
 // Fuel that earned a point is given back, and no part of it stays with the water that earned none.
