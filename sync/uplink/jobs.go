@@ -147,13 +147,13 @@ func (l *loop) compare(c *whereTo) func() {
 	epoch, seq := loyalty.Epoch(c.Epoch), loyalty.Seq(c.Seq)
 	switch {
 	case c.Verdict == pb.Verdict_VERDICT_NEW_EPOCH && epoch < pos.Epoch:
-		return func() {} // it has begun already; the next hello says so
+		return l.greetAgain // it has begun already
 	case c.Verdict == pb.Verdict_VERDICT_NEW_EPOCH:
 		return l.fork(max(epoch, pos.Epoch), "headquarters has another journal of this station")
 	case c.Verdict != pb.Verdict_VERDICT_OK:
 		return func() { l.refused(cmp.Or(alarms[c.Verdict], TooOld)) }
 	case epoch != pos.Epoch:
-		return func() {} // of a hello before the epoch began; the next hello settles it
+		return l.greetAgain // of a hello before the epoch began, perhaps of another life of this process
 	case seq > pos.Last:
 		return l.fork(epoch, fmt.Sprintf("headquarters has entry %d, the journal ends at %d", seq, pos.Last))
 	case seq+1 < pos.First:
@@ -176,6 +176,14 @@ func (l *loop) compare(c *whereTo) func() {
 		}
 	}
 	return func() { l.begin(c, epoch) }
+}
+
+// greetAgain asks anew where headquarters stand, unless that is under way: a late cursor has passed for the answer to the
+// last hello, and as long as headquarters talk of other things no silence would have it repeated.
+func (l *loop) greetAgain() {
+	if l.greeted.IsZero() {
+		l.greet = true
+	}
 }
 
 // fork gives the journal a new life.
