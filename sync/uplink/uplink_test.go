@@ -321,6 +321,16 @@ func TestFork(t *testing.T) {
 	})
 }
 
+// TestLateCursor: one that passes for the answer and is of another epoch of the journal has the station ask again at once.
+func TestLateCursor(t *testing.T) {
+	inRig(t, nil, func(r *rig) {
+		h := r.hello(time.Second)
+		r.send(wire.Cursor, &pb.Cursor{Epoch: 7, Seq: 3, Hash: make([]byte, 32), Credit: plenty, Session: h.Session})
+		r.cursor(r.hello(time.Second), 0, plenty)
+		r.opening()
+	})
+}
+
 // TestForkFoundHere: headquarters, which cannot see behind its cursor, goes on; the station knows better.
 func TestForkFoundHere(t *testing.T) {
 	for name, c := range map[string]struct {
